@@ -1,0 +1,164 @@
+"""The accelerator contract: who runs the vCPUs, and what the rest of Varan may ask of them.
+
+Threads: every method of a `Vcpu` is called on the one thread that runs it, except `kick` and the methods of its
+`IntrPin`, which any thread may call. `varan.accel.executor` owns that thread and passes work to it.
+
+I/O: an accelerator answers the guest's port and memory-mapped accesses itself, from the `PortSpace` and `MemorySpace`
+it was created with, inside `Vcpu.run` and holding the machine lock; `run` returns only for what the machine must decide.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import threading
+from dataclasses import dataclass
+from typing import ClassVar
+
+from varan.accel.state import CpuState
+from varan.core.irq import InterruptController, IntrPin
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
+from varan.errors import VaranError
+
+
+class AcceleratorError(VaranError):
+    """The accelerator cannot be used here, or has failed."""
+
+
+class ExitReason(enum.Enum):
+    """Why `Vcpu.run` came back."""
+
+    KICKED = "kicked"
+    """Somebody called `kick`, or the accelerator wants its caller to look at timers and requests."""
+    HALTED = "halted"
+    """The guest executed HLT (or waits for SIPI): nothing to run until `Vcpu.has_work`."""
+    SHUTDOWN = "shutdown"
+    """Triple fault."""
+    INTERNAL_ERROR = "internal-error"
+    """The accelerator cannot go on; `Exit.detail` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One return from the guest."""
+
+    reason: ExitReason
+    detail: str = ""
+
+
+KICKED = Exit(ExitReason.KICKED)
+HALTED = Exit(ExitReason.HALTED)
+SHUTDOWN = Exit(ExitReason.SHUTDOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether an accelerator can be used on this host, whether it is a sensible default here, and why (not)."""
+
+    usable: bool
+    preferred: bool
+    reason: str
+
+
+class Vcpu(abc.ABC):
+    """One virtual x86 CPU. After creation it is in reset state; vCPUs other than the first wait for SIPI."""
+
+    index: int
+    pin: IntrPin
+    """The INTR input, for the interrupt controller."""
+
+    @abc.abstractmethod
+    def run(self) -> Exit:
+        """Run guest code until something needs a decision. Exceptions from device handlers propagate."""
+
+    @abc.abstractmethod
+    def kick(self) -> None:
+        """Make a `run` that is going on, or the next one, return soon. Any thread; never blocks; never lost."""
+
+    @abc.abstractmethod
+    def connect(self, controller: InterruptController) -> None:
+        """Wire the INTR input to the controller that answers acknowledge cycles."""
+
+    @abc.abstractmethod
+    def has_work(self) -> bool:
+        """Whether a halted vCPU would wake: an interrupt it would take, an NMI."""
+
+    @abc.abstractmethod
+    def inject_nmi(self) -> None:
+        """Raise the NMI input once."""
+
+    @abc.abstractmethod
+    def reset(self) -> None:
+        """Put the vCPU into the architecture's state after reset (waiting for SIPI unless it is the first)."""
+
+    @abc.abstractmethod
+    def get_state(self) -> CpuState:
+        """A copy of the whole state."""
+
+    @abc.abstractmethod
+    def set_state(self, state: CpuState) -> None:
+        """Replace the whole state."""
+
+    @abc.abstractmethod
+    def translate(self, virtual: int) -> int | None:
+        """The physical address behind a virtual one in the vCPU's present paging mode, None where nothing is mapped.
+
+        Does not touch accessed bits or fault.
+        """
+
+    @property
+    @abc.abstractmethod
+    def halted(self) -> bool:
+        """Whether it sits in HLT or waits for SIPI."""
+
+    @property
+    @abc.abstractmethod
+    def pc(self) -> int:
+        """The linear instruction pointer: CS base + RIP."""
+
+    def close(self) -> None:
+        """Release host resources."""
+
+
+class Vm(abc.ABC):
+    """An accelerator's side of one machine."""
+
+    shares_thread: ClassVar[bool] = False
+    """Whether all vCPUs must be run in turn on one thread."""
+
+    @abc.abstractmethod
+    def create_vcpu(self, index: int) -> Vcpu:
+        """Make vCPU `index` (0 first). Called on the thread that will run it."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Release host resources; vCPUs are closed already."""
+
+
+class Accelerator(abc.ABC):
+    """A way to run guests. Register it with `varan.accel.registry.register`."""
+
+    name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    description: ClassVar[str]
+
+    @classmethod
+    @abc.abstractmethod
+    def availability(cls) -> Availability:
+        """Whether this host can use it. Cheap, no side effect."""
+
+    @classmethod
+    @abc.abstractmethod
+    def cpu_models(cls) -> list[str]:
+        """Names that `cpu_model` may have."""
+
+    @abc.abstractmethod
+    def __init__(self, options: dict[str, str] | None = None) -> None:
+        """`options`: what followed the name on the command line. Raises AcceleratorError for one it does not know."""
+
+    @abc.abstractmethod
+    def create_vm(
+        self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
+    ) -> Vm:
+        """A new machine over these address spaces; `lock` is the machine lock. Raises AcceleratorError."""

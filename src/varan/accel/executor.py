@@ -1,0 +1,222 @@
+"""The threads that run vCPUs.
+
+A `VcpuThread` owns one thread and the vCPUs on it: all of them where the accelerator wants that, one otherwise. It
+runs guest code while the machine runs, fires the machine's timers (the first thread only), sleeps while its vCPUs are
+halted, and does work that others ask of it between two runs, which is how anybody reads or changes a vCPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from varan.accel.base import Exit, ExitReason, Vcpu, Vm
+from varan.core.clock import NANOSECONDS, TimerQueue
+
+log = logging.getLogger("varan.accel")
+
+T = TypeVar("T")
+ExitHandler = Callable[[Vcpu, Exit], None]
+"""Called on the vCPU thread for SHUTDOWN and INTERNAL_ERROR; the thread has paused itself by then."""
+
+
+class Alarm:
+    """Kicks a vCPU at a deadline, from a thread of its own that starts with the first deadline.
+
+    Earlier deadlines replace later ones; one that has become stale costs a spurious kick and no more.
+    """
+
+    def __init__(self, kick: Callable[[], None]) -> None:
+        self._kick = kick
+        self._condition = threading.Condition()
+        self._deadline: int | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def set(self, deadline: int) -> None:
+        """Kick at `deadline` (host monotonic nanoseconds) at the latest."""
+        current = self._deadline
+        if current is not None and current <= deadline:
+            return
+        with self._condition:
+            self._deadline = deadline
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="alarm", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        with self._condition:
+            while not self._closed:
+                if self._deadline is None:
+                    self._condition.wait()
+                    continue
+                wait = self._deadline - time.monotonic_ns()
+                if wait > 0:
+                    self._condition.wait(wait / NANOSECONDS)
+                    continue
+                self._deadline = None
+                self._kick()
+
+
+class VcpuThread:
+    """One thread with its vCPUs (see the module's text)."""
+
+    def __init__(
+        self,
+        vm: Vm,
+        indices: list[int],
+        lock: threading.RLock,
+        timers: TimerQueue | None,
+        on_exit: ExitHandler,
+        name: str,
+    ) -> None:
+        self._vm = vm
+        self._indices = indices
+        self._lock = lock
+        self._timers = timers
+        self._on_exit = on_exit
+        self.vcpus: list[Vcpu] = []
+        self.thread_id = 0
+        """The host's number for the thread, as `ps -L` shows it."""
+        self._current: Vcpu | None = None
+        self._work: deque[Callable[[], None]] = deque()
+        self._wake = threading.Condition(threading.Lock())
+        self._woken = False
+        self._running = False
+        self._stopping = False
+        self._alarm = Alarm(self.kick)
+        self._started: Future[None] = Future()
+        if timers is not None:
+            timers.on_earlier = self._timer_earlier
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+        self._thread.start()
+        self._started.result()
+
+    def kick(self) -> None:
+        """Make the thread look at its requests and timers. Any thread; never blocks for long."""
+        with self._wake:
+            self._woken = True
+            self._wake.notify()
+        current = self._current
+        if current is not None:
+            current.kick()
+
+    def call(self, work: Callable[[], T]) -> Future[T]:
+        """Run `work` on the thread between two runs of guest code. Inline when called from the thread itself."""
+        future: Future[T] = Future()
+
+        def perform() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        if threading.current_thread() is self._thread:
+            perform()
+        elif self._stopping:
+            future.set_exception(RuntimeError("the vCPU thread has ended"))
+        else:
+            self._work.append(perform)
+            self.kick()
+        return future
+
+    def resume(self) -> None:
+        """Let guest code run."""
+        self._running = True
+        self.kick()
+
+    def pause(self) -> Future[None]:
+        """Stop guest code; the future is done when no instruction runs any more."""
+
+        def stop_running() -> None:
+            self._running = False
+
+        return self.call(stop_running)
+
+    def close(self) -> None:
+        """End the thread and release its vCPUs. Not from the thread itself."""
+        self._stopping = True
+        self.kick()
+        self._thread.join()
+        self._alarm.close()
+
+    def _timer_earlier(self) -> None:
+        if threading.current_thread() is not self._thread:
+            self.kick()
+
+    def _main(self) -> None:
+        self.thread_id = threading.get_native_id()
+        try:
+            for index in self._indices:
+                self.vcpus.append(self._vm.create_vcpu(index))
+        except BaseException as error:
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            while self._work:
+                self._work.popleft()()
+            for vcpu in self.vcpus:
+                vcpu.close()
+
+    def _turn(self) -> None:
+        while self._work:
+            self._work.popleft()()
+        if not self._running:
+            self._sleep(None)
+            return
+        wait = self._run_timers()
+        runnable = [vcpu for vcpu in self.vcpus if not vcpu.halted or vcpu.has_work()]
+        if not runnable:
+            self._sleep(wait)
+            return
+        if wait is not None:
+            self._alarm.set(time.monotonic_ns() + wait)
+        for vcpu in runnable:
+            self._run(vcpu)
+
+    def _run_timers(self) -> int | None:
+        if self._timers is None:
+            return None
+        with self._lock:
+            return self._timers.run_due()
+
+    def _run(self, vcpu: Vcpu) -> None:
+        self._current = vcpu
+        if self._woken:
+            # A kick that came before `_current` was set reached no vCPU: look at its reason first.
+            self._woken = False
+            self._current = None
+            return
+        try:
+            exit = vcpu.run()
+        except Exception as error:
+            exit = Exit(ExitReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            log.exception("a device or the accelerator failed while a vCPU ran")
+        self._current = None
+        if exit.reason in (ExitReason.SHUTDOWN, ExitReason.INTERNAL_ERROR):
+            self._running = False
+            self._on_exit(vcpu, exit)
+
+    def _sleep(self, nanoseconds: int | None) -> None:
+        with self._wake:
+            if not self._woken and not self._work and not self._stopping:
+                self._wake.wait(None if nanoseconds is None else nanoseconds / NANOSECONDS)
+            self._woken = False

@@ -1,0 +1,102 @@
+"""The 64 KiB I/O port space of a PC.
+
+A device maps a run of ports with handlers that take offsets from its first port. Accesses wider than the device
+takes are split into neighbouring ones, low address first, as an ISA bus does. Unassigned ports read as all ones.
+
+Callers (accelerators) hold the machine lock around `read` and `write`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+PORTS = 0x10000
+
+Read = Callable[[int, int], int]
+"""(offset from the first mapped port, size in bytes) -> value"""
+Write = Callable[[int, int, int], None]
+"""(offset from the first mapped port, size in bytes, value)"""
+
+
+class PortRange(NamedTuple):
+    """A mapped run of ports: first port, count, widest access in bytes, and a name to show."""
+
+    base: int
+    count: int
+    width: int
+    name: str
+
+
+def all_ones(size: int) -> int:
+    """What a bus with nobody on it reads as, for `size` bytes."""
+    return (1 << (8 * size)) - 1
+
+
+class PortSpace:
+    """Dispatch of port accesses to the devices mapped there."""
+
+    def __init__(self) -> None:
+        self._readers: dict[int, tuple[Read, int, int]] = {}
+        self._writers: dict[int, tuple[Write, int, int]] = {}
+        self._ranges: list[PortRange] = []
+
+    def map(self, base: int, count: int, read: Read, write: Write, *, width: int = 1, name: str) -> None:
+        """Give ports `base` to `base + count - 1` to a device that takes accesses of up to `width` bytes.
+
+        Raises ValueError when a port is taken already or outside the space.
+        """
+        if not 0 <= base <= base + count <= PORTS:
+            raise ValueError(f"{name}: ports {base:#x}+{count:#x} are outside the port space")
+        for port in range(base, base + count):
+            if port in self._readers:
+                raise ValueError(f"{name}: port {port:#x} is taken already")
+        for port in range(base, base + count):
+            self._readers[port] = (read, port - base, width)
+            self._writers[port] = (write, port - base, width)
+        self._ranges.append(PortRange(base, count, width, name))
+
+    def unmap(self, base: int) -> None:
+        """Take back the range that was mapped at `base`. Raises KeyError when there is none."""
+        for index, mapped in enumerate(self._ranges):
+            if mapped.base == base:
+                break
+        else:
+            raise KeyError(base)
+        del self._ranges[index]
+        for port in range(base, base + mapped.count):
+            del self._readers[port]
+            del self._writers[port]
+
+    def __iter__(self) -> Iterator[PortRange]:
+        """The mapped ranges, lowest port first."""
+        return iter(sorted(self._ranges))
+
+    def read(self, port: int, size: int) -> int:
+        """A guest's IN of `size` (1, 2 or 4) bytes."""
+        entry = self._readers.get(port)
+        if entry is not None and size <= entry[2]:
+            return entry[0](entry[1], size)
+        if entry is None and size == 1:
+            return 0xFF
+        return self._read_split(port, size, entry[2] if entry else size // 2 or 1)
+
+    def write(self, port: int, size: int, value: int) -> None:
+        """A guest's OUT of `size` (1, 2 or 4) bytes."""
+        entry = self._writers.get(port)
+        if entry is not None and size <= entry[2]:
+            entry[0](entry[1], size, value)
+            return
+        if entry is None and size == 1:
+            return
+        self._write_split(port, size, value, entry[2] if entry else size // 2 or 1)
+
+    def _read_split(self, port: int, size: int, width: int) -> int:
+        value = 0
+        for at in range(0, size, width):
+            value |= self.read((port + at) % PORTS, width) << (8 * at)
+        return value
+
+    def _write_split(self, port: int, size: int, value: int, width: int) -> None:
+        for at in range(0, size, width):
+            self.write((port + at) % PORTS, width, value >> (8 * at) & all_ones(width))

@@ -1,0 +1,113 @@
+"""The typed description of a machine. Every front end (command line, Python, tests) makes one; `Machine` consumes one."""
+
+from __future__ import annotations
+
+import enum
+import uuid as uuid_module
+from dataclasses import dataclass, field
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ChardevSpec:
+    """A character device: its kind in `varan.chardev.registry`, and its options as the command line spells them."""
+
+    id: str
+    kind: str
+    options: dict[str, str] = field(default_factory=dict)
+    mux: bool = False
+    """Several frontends share it, switched by an escape key."""
+
+
+class MonitorMode(enum.Enum):
+    CONTROL = "control"
+    """QMP."""
+    READLINE = "readline"
+    """The human monitor."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSpec:
+    """A monitor on a chardev."""
+
+    chardev: str
+    mode: MonitorMode = MonitorMode.READLINE
+    pretty: bool = False
+    id: str | None = None
+
+
+class RebootAction(enum.Enum):
+    RESET = "reset"
+    SHUTDOWN = "shutdown"
+
+
+class ShutdownAction(enum.Enum):
+    POWEROFF = "poweroff"
+    PAUSE = "pause"
+
+
+class PanicAction(enum.Enum):
+    PAUSE = "pause"
+    SHUTDOWN = "shutdown"
+    EXIT_FAILURE = "exit-failure"
+    NONE = "none"
+
+
+@dataclass(slots=True)
+class Actions:
+    """What a guest's reset, shutdown or panic leads to (`-action`, `-no-reboot`, `-no-shutdown`, `set-action`)."""
+
+    reboot: RebootAction = RebootAction.RESET
+    shutdown: ShutdownAction = ShutdownAction.POWEROFF
+    panic: PanicAction = PanicAction.SHUTDOWN
+
+
+@dataclass(frozen=True, slots=True)
+class RtcSpec:
+    """`-rtc`: where the CMOS clock starts and which clock drives it.
+
+    `base` is "utc", "localtime" or a date and time `YYYY-MM-DD[THH:MM:SS]`; `clock` is "host", "rt" or "vm".
+    """
+
+    base: str = "utc"
+    clock: str = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class BootSpec:
+    """What runs first: a Linux kernel, the built-in demonstration guest, firmware, or flat bytes at an address.
+
+    Paths are host files. At most one of `kernel`, `demo` and `image` is given.
+    """
+
+    kernel: str | None = None
+    initrd: str | None = None
+    append: str = ""
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """A whole machine. `memory` is in bytes."""
+
+    name: str | None = None
+    uuid: uuid_module.UUID | None = None
+    machine: str = "pc"
+    memory: int = 128 * MIB
+    cpus: int = 1
+    cpu_model: str | None = None
+    accelerators: tuple[tuple[str, dict[str, str]], ...] = ()
+    """Names with options in order of preference; empty means: the best sensible one."""
+    boot: BootSpec = field(default_factory=BootSpec)
+    rtc: RtcSpec = field(default_factory=RtcSpec)
+    actions: Actions = field(default_factory=Actions)
+    chardevs: tuple[ChardevSpec, ...] = ()
+    serials: tuple[str | None, ...] = ()
+    """For each serial port a chardev's id, or None for a port that leads nowhere. Up to four."""
+    debug_console: str | None = None
+    """Chardev that gets what the guest writes to the debug port 0x402."""
+    monitors: tuple[MonitorSpec, ...] = ()
+    autostart: bool = True
+    globals: tuple[tuple[str, str, str], ...] = ()
+    """`-global driver.property=value`."""
