@@ -147,6 +147,11 @@ class VcpuThread:
 
         return self.call(stop_running)
 
+    def hold(self) -> None:
+        """Like `pause`, but waits for nothing and so may be called from a device handler or another vCPU's thread."""
+        self._running = False
+        self.kick()
+
     def close(self) -> None:
         """End the thread and release its vCPUs. Not from the thread itself."""
         self._stopping = True

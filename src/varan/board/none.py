@@ -1,0 +1,24 @@
+"""A board with nothing on it: no memory, no CPU, no device. Management tools ask it what a Varan can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
+from varan.core.state import Device
+
+
+class NoBoard:
+    """What `-machine none` has."""
+
+    def __init__(self) -> None:
+        self.memory = MemorySpace()
+        self.ports = PortSpace()
+        self.devices: dict[str, Device[Any]] = {}
+
+    def reset(self) -> None:
+        """Nothing to reset."""
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,196 @@
+"""Start, pause, resume, reset, shutdown: the one task that moves a machine between run states.
+
+Everything that wants a move, a command or the guest itself, puts a request in one queue; the task takes them in order,
+so that two monitors, a triple fault and a signal at the same moment still happen one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from varan.accel.base import Exit, ExitReason, Vcpu
+from varan.accel.executor import VcpuThread
+from varan.api import events
+from varan.api.values import RunState, ShutdownCause
+from varan.core.events import EventBus
+from varan.errors import GenericError, MigrationExpected
+from varan.machine.runstate import NEEDS_RESET, RunStateMachine
+from varan.machine.spec import Actions, RebootAction, ShutdownAction
+
+log = logging.getLogger("varan.machine")
+
+GUEST_CAUSES = frozenset(
+    {
+        ShutdownCause.GUEST_SHUTDOWN,
+        ShutdownCause.GUEST_RESET,
+        ShutdownCause.GUEST_PANIC,
+        ShutdownCause.SUBSYSTEM_RESET,
+    }
+)
+"""Causes that count as the guest's own doing in events."""
+
+
+class Guest(Protocol):
+    """The parts of a machine whose execution the lifecycle controls."""
+
+    @property
+    def threads(self) -> Sequence[VcpuThread]:
+        """The threads that run vCPUs."""
+
+    def start_clock(self) -> None:
+        """Let guest time advance."""
+
+    def stop_clock(self) -> None:
+        """Hold guest time."""
+
+    async def restart(self) -> None:
+        """Put all devices and vCPUs into reset state and load what boots; called while nothing runs."""
+
+
+class Lifecycle:
+    """The moves of one machine (see the module's text). Call `open` on the machine's loop first."""
+
+    def __init__(self, guest: Guest, events: EventBus, actions: Actions) -> None:
+        self._guest = guest
+        self._events = events
+        self.actions = actions
+        self.run_state = RunStateMachine()
+        self._queue: asyncio.Queue[tuple[Callable[[], Awaitable[None]], asyncio.Future[None] | None]]
+        self._loop: asyncio.AbstractEventLoop
+        self._task: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[ShutdownCause]
+
+    def open(self) -> None:
+        """Begin to take requests."""
+        self._loop = asyncio.get_running_loop()
+        self._queue = asyncio.Queue()
+        self._ended = self._loop.create_future()
+        self._task = self._loop.create_task(self._serve(), name="lifecycle")
+
+    async def close(self) -> None:
+        """Take no more requests. The guest must have been paused."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if not self._ended.done():
+            self._ended.cancel()
+
+    async def ended(self) -> ShutdownCause:
+        """Wait until the machine is to end; says why."""
+        return await asyncio.shield(self._ended)
+
+    async def stop(self) -> None:
+        """Pause the guest. Succeeds on a paused one."""
+        await self._request(lambda: self._rest(RunState.PAUSED))
+
+    async def cont(self) -> None:
+        """Let the guest run. Raises GenericError where only a reset helps, MigrationExpected before a migration came."""
+        await self._request(self._cont)
+
+    async def reset(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_SYSTEM_RESET) -> None:
+        """Reset the machine (or end it, where the reboot action says so)."""
+        await self._request(lambda: self._reset(cause))
+
+    def request_shutdown(self, cause: ShutdownCause) -> None:
+        """End the machine; returns at once."""
+        self._queue.put_nowait((lambda: self._shutdown(cause), None))
+
+    def guest_reset(self) -> None:
+        """The guest asks for a reset. Any thread; guest code stops until it has been done."""
+        self._from_guest(lambda: self._reset(ShutdownCause.GUEST_RESET))
+
+    def guest_shutdown(self) -> None:
+        """The guest powers off. Any thread; guest code stops."""
+        self._from_guest(lambda: self._shutdown(ShutdownCause.GUEST_SHUTDOWN))
+
+    def vcpu_exit(self, vcpu: Vcpu, exit: Exit) -> None:
+        """A vCPU cannot go on (called on its thread)."""
+        if exit.reason is ExitReason.SHUTDOWN:
+            log.info("CPU %d: triple fault", vcpu.index)
+            self.guest_reset()
+        else:
+            log.error("CPU %d stopped at %#x: %s", vcpu.index, vcpu.pc, exit.detail)
+            self._from_guest(lambda: self._rest(RunState.INTERNAL_ERROR))
+
+    def _from_guest(self, work: Callable[[], Awaitable[None]]) -> None:
+        for thread in self._guest.threads:
+            thread.hold()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, (work, None))
+
+    async def _request(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._task is None or self._task.done():
+            raise GenericError("The machine is not open")
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put_nowait((work, future))
+        await future
+
+    async def _serve(self) -> None:
+        while True:
+            work, future = await self._queue.get()
+            try:
+                await work()
+            except Exception as error:
+                if future is None:
+                    log.exception("a request of the guest failed")
+                elif not future.done():
+                    future.set_exception(error)
+            else:
+                if future is not None and not future.done():
+                    future.set_result(None)
+
+    async def pause_threads(self) -> None:
+        """Wait until no guest code runs; the run state stays as it is."""
+        await asyncio.gather(*(asyncio.wrap_future(thread.pause()) for thread in self._guest.threads))
+
+    async def _rest(self, state: RunState) -> None:
+        if not self.run_state.running:
+            return
+        await self.pause_threads()
+        self._guest.stop_clock()
+        self.run_state.move(state)
+        self._events.emit(events.Stop())
+
+    def _resume_threads(self) -> None:
+        for thread in self._guest.threads:
+            thread.resume()
+
+    async def _cont(self) -> None:
+        state = self.run_state.state
+        if state is RunState.RUNNING:
+            return
+        if state is RunState.INMIGRATE:
+            raise MigrationExpected
+        if state in NEEDS_RESET:
+            raise GenericError("Resetting the Virtual Machine is required")
+        self.run_state.move(RunState.RUNNING)
+        self._events.emit(events.Resume())
+        self._guest.start_clock()
+        self._resume_threads()
+
+    async def _reset(self, cause: ShutdownCause) -> None:
+        if self.actions.reboot is RebootAction.SHUTDOWN:
+            await self._shutdown(cause)
+            return
+        await self.pause_threads()
+        await self._guest.restart()
+        if not self.run_state.running:
+            self.run_state.move(RunState.PRELAUNCH)
+        self._events.emit(events.Reset(guest=cause in GUEST_CAUSES, reason=cause))
+        if self.run_state.running:
+            self._resume_threads()
+
+    async def _shutdown(self, cause: ShutdownCause) -> None:
+        self._events.emit(events.Shutdown(guest=cause in GUEST_CAUSES, reason=cause))
+        if self.actions.shutdown is ShutdownAction.PAUSE and cause in GUEST_CAUSES:
+            await self._rest(RunState.SHUTDOWN)
+            return
+        await self.pause_threads()
+        self._guest.stop_clock()
+        if not self._ended.done():
+            self._ended.set_result(cause)

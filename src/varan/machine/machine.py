@@ -1,0 +1,210 @@
+"""Machine: where a description becomes a running whole.
+
+The composition root: it makes the accelerator's VM, the board, what boots, the character devices and the vCPU threads,
+wires them to one another, and is what command handlers are given. Many machines live in one process; nothing here is
+shared between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid as uuid_module
+from collections.abc import Awaitable, Callable, Mapping
+
+from varan.accel import registry as accelerators
+from varan.accel.base import Accelerator, Vm
+from varan.accel.executor import VcpuThread
+from varan.api.values import ShutdownCause
+from varan.chardev import registry as chardev_kinds
+from varan.chardev.base import Chardev
+from varan.chardev.mux import Mux
+from varan.core.clock import HostClock, TimerQueue, VirtualClock
+from varan.core.events import EventBus
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
+from varan.errors import VaranError
+from varan.machine import boards
+from varan.machine.lifecycle import Lifecycle
+from varan.machine.runstate import RunStateMachine
+from varan.machine.spec import Actions, MachineSpec
+from varan.machine.vcpus import VcpuHandle
+
+NIL_UUID = uuid_module.UUID(int=0)
+
+
+class Machine:
+    """One virtual machine. `open` acquires, `start` runs it, `wait_closed` sees it end and releases everything.
+
+    All methods are called on the loop that ran `open`, except where they say otherwise.
+    """
+
+    def __init__(self, spec: MachineSpec, chardevs: Mapping[str, Chardev] | None = None) -> None:
+        """`chardevs`: character devices that exist already, by id, beside those that `spec` describes."""
+        self.spec = spec
+        self.name = spec.name
+        self.uuid = spec.uuid or NIL_UUID
+        self.lock = threading.RLock()
+        """The machine lock: held by whoever touches device state, never across an await."""
+        self.events = EventBus()
+        self.lifecycle = Lifecycle(self, self.events, spec.actions)
+        self.chardevs: dict[str, Chardev] = dict(chardevs or {})
+        self.vcpus: list[VcpuHandle] = []
+        self.virtual_clock = VirtualClock()
+        self.host_clock = HostClock()
+        self.timers = TimerQueue()
+        self.accelerator: Accelerator | None = None
+        self._threads: list[VcpuThread] = []
+        self._vm: Vm | None = None
+        self._on_close: list[Callable[[], Awaitable[None]]] = []
+        self._closed = False
+        self.board: boards.Board
+
+    @property
+    def threads(self) -> list[VcpuThread]:
+        """The threads that run vCPUs."""
+        return self._threads
+
+    @property
+    def memory(self) -> MemorySpace:
+        """The guest-physical address space."""
+        return self.board.memory
+
+    @property
+    def ports(self) -> PortSpace:
+        """The I/O port space."""
+        return self.board.ports
+
+    @property
+    def run_state(self) -> RunStateMachine:
+        """The run state; ask, do not move it."""
+        return self.lifecycle.run_state
+
+    @property
+    def actions(self) -> Actions:
+        """What a guest's reset, shutdown or panic leads to; may be changed at any time."""
+        return self.lifecycle.actions
+
+    def on_close(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Await `callback` when the machine ends, before its character devices close."""
+        self._on_close.append(callback)
+
+    async def open(self) -> None:
+        """Acquire everything the description names; the guest does not run yet.
+
+        Raises VaranError (and has released everything again) when something cannot be had.
+        """
+        try:
+            self.lifecycle.open()
+            self._build()
+            await self.restart()
+            await self._open_chardevs()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _build(self) -> None:
+        self.board = boards.make(self)
+        self.boot = boards.boot_program(self)
+        if self.board.has_cpus:
+            self.accelerator = accelerators.choose(self.spec.accelerators)
+            self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, self.spec.cpu_model)
+            self._start_threads(self._vm)
+        for chardev in self.spec.chardevs:
+            self._add_chardev(chardev.id, chardev_kinds.create(chardev.kind, chardev.id, chardev.options), chardev.mux)
+        boards.connect_chardevs(self)
+
+    def _add_chardev(self, id: str, chardev: Chardev, mux: bool) -> None:
+        if id in self.chardevs:
+            raise VaranError(f"chardev '{id}': there is one with this id already")
+        self.chardevs[id] = Mux(chardev, on_exit=self._quit_key) if mux else chardev
+
+    def _quit_key(self) -> None:
+        self.quit(ShutdownCause.HOST_UI)
+
+    async def _open_chardevs(self) -> None:
+        for chardev in self.chardevs.values():
+            await chardev.open()
+
+    def _start_threads(self, vm: Vm) -> None:
+        indices = list(range(self.spec.cpus))
+        groups = [indices] if vm.shares_thread else [[index] for index in indices]
+        for group in groups:
+            thread = VcpuThread(
+                vm, group, self.lock, self.timers if 0 in group else None, self.lifecycle.vcpu_exit, f"vcpu{group[0]}"
+            )
+            self._threads.append(thread)
+            self.vcpus.extend(VcpuHandle(thread, vcpu, self.memory) for vcpu in thread.vcpus)
+        self.board.connect_cpu(self._threads[0].vcpus[0])
+
+    def start_clock(self) -> None:
+        """Let guest time advance."""
+        with self.lock:
+            self.virtual_clock.start()
+
+    def stop_clock(self) -> None:
+        """Hold guest time."""
+        with self.lock:
+            self.virtual_clock.stop()
+
+    async def restart(self) -> None:
+        """Put all devices and vCPUs into reset state and load what boots; nothing may be running."""
+        with self.lock:
+            self.board.reset()
+            state = self.boot.install(self.memory) if self.boot else None
+        for vcpu in self.vcpus:
+            await vcpu.call(lambda vcpu: vcpu.reset())
+        if state is not None and self.vcpus:
+            await self.vcpus[0].set_state(state)
+
+    async def start(self) -> None:
+        """Let the guest run, unless the description says to wait for `cont`."""
+        if self.spec.autostart:
+            await self.cont()
+
+    async def stop(self) -> None:
+        """Pause the guest."""
+        await self.lifecycle.stop()
+
+    async def cont(self) -> None:
+        """Let the guest run (on). Raises GenericError where only a reset helps."""
+        await self.lifecycle.cont()
+
+    async def system_reset(self) -> None:
+        """Reset the machine as its reset button would."""
+        await self.lifecycle.reset()
+
+    async def inject_nmi(self) -> None:
+        """Raise a non-maskable interrupt on every vCPU."""
+        for vcpu in self.vcpus:
+            await vcpu.inject_nmi()
+
+    def quit(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_QUIT) -> None:
+        """End the machine soon; `wait_closed` returns then."""
+        self.lifecycle.request_shutdown(cause)
+
+    async def wait_closed(self) -> ShutdownCause:
+        """Wait until the machine ends, release everything, and say why it ended."""
+        try:
+            return await self.lifecycle.ended()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Release everything at once, without an event. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for thread in self._threads:
+            thread.hold()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.close)
+        await self.lifecycle.close()
+        if self._vm is not None:
+            self._vm.close()
+        for callback in reversed(self._on_close):
+            await callback()
+        for chardev in self.chardevs.values():
+            await chardev.close()
+        if hasattr(self, "board"):
+            self.board.close()
