@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-LASTING_CLASSES = frozenset(
-    {"CommandNotFound", "DeviceNotActive", "DeviceNotFound", "KVMMissingCap", "GenericError"}
-)
+LASTING_CLASSES = frozenset({"CommandNotFound", "DeviceNotActive", "DeviceNotFound", "KVMMissingCap", "GenericError"})
 
 
 class VaranError(Exception):

@@ -2,8 +2,8 @@
 
 A device raises and lowers an `IrqLine`. The controller turns its inputs into one INTR output and answers the CPU's
 acknowledge cycle with a vector. An accelerator may have let the guest take an interrupt before Python sees it (the
-vector is offered to the CPU in advance), so the controller calls `IntrPin.settle` before anybody looks at or changes its
-registers, and `IntrPin.changed` after its answer to `peek` may have changed.
+vector is offered to the CPU in advance), so the controller calls `IntrPin.settle` before anybody looks at or changes
+its registers, and `IntrPin.changed` after its answer to `peek` may have changed.
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ class MemorySpace:
         self._starts: list[int] = []
         self._ram_listeners: list[RamListener] = []
 
-    def map_ram(self, base: int, ram: GuestRam, offset: int = 0, size: int | None = None, *, readonly: bool = False) -> None:
+    def map_ram(
+        self, base: int, ram: GuestRam, offset: int = 0, size: int | None = None, *, readonly: bool = False
+    ) -> None:
         """Show `size` bytes of `ram` from `offset` at physical `base`; `readonly` makes it ROM (writes are dropped)."""
         length = ram.size - offset if size is None else size
         if base % PAGE_SIZE or offset % PAGE_SIZE or length % PAGE_SIZE or not 0 < length <= ram.size - offset:

@@ -58,12 +58,10 @@ class PortSpace:
 
     def unmap(self, base: int) -> None:
         """Take back the range that was mapped at `base`. Raises KeyError when there is none."""
-        for index, mapped in enumerate(self._ranges):
-            if mapped.base == base:
-                break
-        else:
+        mapped = next((mapped for mapped in self._ranges if mapped.base == base), None)
+        if mapped is None:
             raise KeyError(base)
-        del self._ranges[index]
+        self._ranges.remove(mapped)
         for port in range(base, base + mapped.count):
             del self._readers[port]
             del self._writers[port]

@@ -89,7 +89,7 @@ class Lifecycle:
         await self._request(lambda: self._rest(RunState.PAUSED))
 
     async def cont(self) -> None:
-        """Let the guest run. Raises GenericError where only a reset helps, MigrationExpected before a migration came."""
+        """Let the guest run. Raises GenericError where only a reset helps, MigrationExpected while one is awaited."""
         await self._request(self._cont)
 
     async def reset(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_SYSTEM_RESET) -> None:

@@ -1,7 +1,7 @@
 """Run states: which there are moves between, and the one place that makes them.
 
-The states are the protocol's `RunState`. `MOVES` is the only authority on what may follow what; `RunStateMachine.move` is
-the only way to change, and refuses a move that the table lacks without changing anything.
+The states are the protocol's `RunState`. `MOVES` is the only authority on what may follow what; `RunStateMachine.move`
+is the only way to change, and refuses a move that the table lacks without changing anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The typed description of a machine. Every front end (command line, Python, tests) makes one; `Machine` consumes one."""
+"""The typed description of a machine: every front end (command line, Python, tests) makes one, `Machine` takes one."""
 
 from __future__ import annotations
 
