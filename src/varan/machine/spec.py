@@ -78,13 +78,24 @@ class RtcSpec:
 class BootSpec:
     """What runs first: a Linux kernel, the built-in demonstration guest, firmware, or flat bytes at an address.
 
-    Paths are host files. At most one of `kernel`, `demo` and `image` is given.
+    Paths are host files. At most one of `kernel`, `demo` and `firmware` is given.
     """
 
     kernel: str | None = None
     initrd: str | None = None
     append: str = ""
     demo: bool = False
+    firmware: str | None = None
+    """A BIOS image, mapped so that it ends at 4 GiB and at 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How the vCPUs are arranged; the product is their number."""
+
+    sockets: int = 1
+    cores: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,8 @@ class MachineSpec:
     machine: str = "pc"
     memory: int = 128 * MIB
     cpus: int = 1
+    topology: Topology | None = None
+    """None: all vCPUs are cores of one socket."""
     cpu_model: str | None = None
     accelerators: tuple[tuple[str, dict[str, str]], ...] = ()
     """Names with options in order of preference; empty means: the best sensible one."""
