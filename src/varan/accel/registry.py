@@ -19,14 +19,19 @@ def names() -> list[str]:
     return list(_MODULES)
 
 
+def canonical(name: str) -> str | None:
+    """The name behind `name` or an alias, None for an unknown one. Loads nothing."""
+    name = _ALIASES.get(name, name)
+    return name if name in _MODULES else None
+
+
 def load(name: str) -> type[Accelerator]:
     """The accelerator class called `name` (or an alias). Raises AcceleratorError for an unknown one."""
     module = _MODULES.get(_ALIASES.get(name, name))
     if module is None:
         known = ", ".join([*_MODULES, *_ALIASES])
         raise AcceleratorError(f"invalid accelerator {name}: known are {known}")
-    accelerator = importlib.import_module(module).ACCELERATOR
-    assert issubclass(accelerator, Accelerator)
+    accelerator: type[Accelerator] = importlib.import_module(module).ACCELERATOR
     return accelerator
 
 

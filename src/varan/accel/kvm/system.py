@@ -1,0 +1,92 @@
+"""The system side of KVM: the device file, what it can do, and the CPUID it offers."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+from varan.accel.base import AcceleratorError
+from varan.accel.kvm import ioctls
+
+DEVICE = "/dev/kvm"
+
+_LEAF1_ECX_X2APIC = 1 << 21
+_LEAF1_ECX_TSC_DEADLINE = 1 << 24
+_LEAF1_ECX_HYPERVISOR = 1 << 31
+_LEAF1_EDX_APIC = 1 << 9
+
+
+def hardware_virtualization() -> bool:
+    """Whether the host's CPU offers VT-x or SVM. A KVM without it emulates instruction by instruction."""
+    try:
+        with Path("/proc/cpuinfo").open() as cpuinfo:
+            for line in cpuinfo:
+                if line.startswith("flags"):
+                    return not {"vmx", "svm"}.isdisjoint(line.split())
+    except OSError:
+        pass
+    return False
+
+
+class KvmSystem:
+    """The opened /dev/kvm. Raises AcceleratorError saying what is missing and what to do."""
+
+    def __init__(self) -> None:
+        try:
+            self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            hint = " (is your user in the kvm group?)" if error.errno == errno.EACCES else ""
+            raise AcceleratorError(f"could not open {DEVICE}: {error.strerror}{hint}") from None
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        self.run_size: int = fcntl.ioctl(self.fd, ioctls.GET_VCPU_MMAP_SIZE, 0)
+        """Bytes of a vCPU's `kvm_run` mapping."""
+
+    def _check(self) -> None:
+        version = fcntl.ioctl(self.fd, ioctls.GET_API_VERSION, 0)
+        if version != ioctls.API_VERSION:
+            raise AcceleratorError(
+                f"{DEVICE} speaks version {version} of the interface, {ioctls.API_VERSION} is needed"
+            )
+        for name, number in ioctls.NEEDED_CAPABILITIES.items():
+            if not fcntl.ioctl(self.fd, ioctls.CHECK_EXTENSION, number):
+                raise AcceleratorError(f"{DEVICE} lacks {name}, which Linux 4.12 and later have")
+
+    def create_vm(self) -> int:
+        """A file descriptor of a new VM."""
+        return fcntl.ioctl(self.fd, ioctls.CREATE_VM, 0)
+
+    def cpuid(self, index: int) -> bytearray:
+        """The argument of SET_CPUID2 for vCPU `index`: what the host supports, less what needs a local APIC."""
+        table = bytearray(8 + 256 * ioctls.CPUID_ENTRY.size)
+        struct.pack_into("<I", table, 0, 256)
+        fcntl.ioctl(self.fd, ioctls.GET_SUPPORTED_CPUID, table, True)
+        (count,) = struct.unpack_from("<I", table)
+        for at in range(8, 8 + count * ioctls.CPUID_ENTRY.size, ioctls.CPUID_ENTRY.size):
+            leaf, subleaf, flags, eax, ebx, ecx, edx = ioctls.CPUID_ENTRY.unpack_from(table, at)
+            if leaf == 1:
+                ebx = ebx & 0x00FFFFFF | index << 24
+                ecx = ecx & ~(_LEAF1_ECX_X2APIC | _LEAF1_ECX_TSC_DEADLINE) | _LEAF1_ECX_HYPERVISOR
+                edx &= ~_LEAF1_EDX_APIC
+            elif leaf == 0xB:
+                edx = index
+            ioctls.CPUID_ENTRY.pack_into(table, at, leaf, subleaf, flags, eax, ebx, ecx, edx)
+        return table[: 8 + count * ioctls.CPUID_ENTRY.size]
+
+    def msr_numbers(self) -> list[int]:
+        """The MSRs that KVM saves and restores."""
+        buffer = bytearray(4 + 4 * 1024)
+        struct.pack_into("<I", buffer, 0, 1024)
+        fcntl.ioctl(self.fd, ioctls.GET_MSR_INDEX_LIST, buffer, True)
+        (count,) = struct.unpack_from("<I", buffer)
+        return list(struct.unpack_from(f"<{count}I", buffer, 4))
+
+    def close(self) -> None:
+        """Close the device file; VMs made from it live on."""
+        os.close(self.fd)
