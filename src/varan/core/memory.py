@@ -18,6 +18,9 @@ from varan.core.ports import Read, Write, all_ones
 
 PAGE_SIZE = 4096
 
+_MAP_NORESERVE = 0x4000
+"""Linux's value: memory the guest never touches needs no promise of swap. Python's mmap names it from 3.13 on."""
+
 
 class GuestRam:
     """`size` bytes (a multiple of PAGE_SIZE) of zeroed, lazily allocated host memory."""
@@ -27,7 +30,7 @@ class GuestRam:
             raise ValueError(f"{name}: {size} bytes is not a positive multiple of {PAGE_SIZE}")
         self.size = size
         self.name = name
-        self._mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE)
+        self._mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
         self._pin = ctypes.c_char.from_buffer(self._mapping)
         self.address = ctypes.addressof(self._pin)
         """Host address of the first byte."""

@@ -146,15 +146,21 @@ def read_msrs(fd: int, numbers: list[int]) -> dict[int, int]:
 
 
 def write_msrs(fd: int, values: dict[int, int]) -> None:
-    """Set MSRs. Raises AcceleratorError naming the first that KVM does not take."""
-    if not values:
-        return
-    buffer = bytearray(struct.pack("<II", len(values), 0))
-    for number, value in values.items():
-        buffer += ioctls.MSR_ENTRY.pack(number, 0, value)
-    count: int = fcntl.ioctl(fd, ioctls.SET_MSRS, buffer, True)
-    if count != len(values):
-        raise AcceleratorError(f"KVM does not take MSR {list(values)[count]:#x}")
+    """Set MSRs. One that KVM refuses is passed over where it has the value already.
+
+    Raises AcceleratorError naming the first other one that KVM does not take.
+    """
+    left = list(values.items())
+    while left:
+        buffer = bytearray(struct.pack("<II", len(left), 0))
+        for number, value in left:
+            buffer += ioctls.MSR_ENTRY.pack(number, 0, value)
+        count: int = fcntl.ioctl(fd, ioctls.SET_MSRS, buffer, True)
+        if count < len(left):
+            number, value = left[count]
+            if read_msrs(fd, [number]).get(number) != value:
+                raise AcceleratorError(f"KVM does not take {value:#x} for MSR {number:#x}")
+        left = left[count + 1 :]
 
 
 def _reset_xsave() -> bytes:
