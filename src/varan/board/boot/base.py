@@ -1,0 +1,30 @@
+"""What a board boots: the contract, and its errors."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from varan.accel.state import CpuState
+from varan.core.memory import MemorySpace
+from varan.errors import VaranError
+
+
+class BootError(VaranError):
+    """Something cannot be booted: which file, what is wrong with it, what to do."""
+
+
+class BadImage(ValueError):
+    """What is wrong with the bytes of an image. Whoever knows the file's name makes a `BootError` of it."""
+
+
+class BootProgram(Protocol):
+    """Something that a machine starts from.
+
+    Files are opened and checked when it is made, so that a bad one is reported before a machine exists.
+    """
+
+    def install(self, memory: MemorySpace) -> CpuState:
+        """Put the program into guest memory; the state in which the first vCPU starts it.
+
+        Called at every reset of the machine, while no vCPU runs. Raises BootError.
+        """
