@@ -1,0 +1,351 @@
+"""A client's view of the machine protocol.
+
+Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from varan.api.commands import (
+    COMMANDS,
+    CommandInfo,
+    CpuArguments,
+    HumanMonitorCommandArguments,
+    MemsaveArguments,
+    PmemsaveArguments,
+    QmpCapabilitiesArguments,
+    RingbufReadArguments,
+    RingbufWriteArguments,
+    SetActionArguments,
+)
+from varan.api.values import (
+    ChardevBackendInfo,
+    ChardevInfo,
+    CommandInfo as CommandInfoValue,
+    CpuInfo,
+    CpuInfoFast,
+    CurrentMachineParams,
+    DataFormat,
+    KvmInfo,
+    MemoryInfo,
+    NameInfo,
+    PanicAction,
+    QMPCapability,
+    RebootAction,
+    SchemaInfo,
+    ShutdownAction,
+    StatusInfo,
+    TargetInfo,
+    UuidInfo,
+    VersionInfo,
+)
+
+
+class Commands(abc.ABC):
+    """Every command as a method; who derives from it says how commands travel."""
+
+    @abc.abstractmethod
+    async def execute(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Execute a command by name: plain JSON values in and out."""
+
+    @abc.abstractmethod
+    async def call(self, command: CommandInfo, arguments: Any) -> Any:
+        """Execute a command: typed arguments (None for none) in, a value of type `command.returns` out."""
+
+    async def qmp_capabilities(self, enable: list[QMPCapability] | None = None) -> None:
+        """End the negotiation that every control session begins with. Until it has succeeded, no other
+        command is answered and no event is sent.
+
+        enable: which of the greeting's capabilities this session wants; none when absent (since 2.12)
+
+        Errors:
+        - If a session asks for a capability that was not offered, or
+          negotiates a second time, GenericError
+        """
+        await self.call(
+            COMMANDS["qmp_capabilities"],
+            QmpCapabilitiesArguments(enable=UNSET if enable is None else enable),
+        )
+
+    async def query_version(self) -> VersionInfo:
+        """Tell the protocol's version and the program's.
+
+        Returns: both, as the greeting has them too
+        """
+        result: VersionInfo = await self.call(COMMANDS["query-version"], None)
+        return result
+
+    async def query_commands(self) -> list[CommandInfoValue]:
+        """List the commands that this session may send.
+
+        Returns: one entry per command
+        """
+        result: list[CommandInfoValue] = await self.call(COMMANDS["query-commands"], None)
+        return result
+
+    async def quit(self) -> None:
+        """End the machine and the program that runs it. The guest gets no chance to prepare. The reply is
+        sent before connections close, and the SHUTDOWN event tells the reason "host-qmp-quit".
+        """
+        await self.call(COMMANDS["quit"], None)
+
+    async def query_qmp_schema(self) -> list[SchemaInfo]:
+        """Describe every command and event, and the types they carry.
+
+        Returns: all entities, each mentioned by name in others
+        """
+        result: list[SchemaInfo] = await self.call(COMMANDS["query-qmp-schema"], None)
+        return result
+
+    async def query_status(self) -> StatusInfo:
+        """Tell what the machine is doing.
+
+        Returns: the run state
+        """
+        result: StatusInfo = await self.call(COMMANDS["query-status"], None)
+        return result
+
+    async def stop(self) -> None:
+        """Pause the guest. When the reply arrives no guest instruction runs any more and guest time stands
+        still. A machine that is not running stays as it is.
+        """
+        await self.call(COMMANDS["stop"], None)
+
+    async def cont(self) -> None:
+        """Let the guest run, or run on. A running machine stays as it is.
+
+        Errors:
+        - If the machine waits for an incoming migration, MigrationExpected
+        - If a disk still lacks its key, DeviceEncrypted
+        - If only a reset helps (the guest has shut down, or the accelerator
+          failed), GenericError
+        """
+        await self.call(COMMANDS["cont"], None)
+
+    async def system_reset(self) -> None:
+        """Press the reset button: devices and CPUs return to their state after power-on, and what boots is
+        loaded anew. A stopped machine stays stopped. Where the reboot action is to shut down, that happens
+        instead.
+        """
+        await self.call(COMMANDS["system_reset"], None)
+
+    async def set_action(
+        self,
+        reboot: RebootAction | None = None,
+        shutdown: ShutdownAction | None = None,
+        panic: PanicAction | None = None,
+    ) -> None:
+        """Choose what certain doings of the guest lead to from now on. What is left out stays as it is.
+
+        reboot: for a reset
+
+        shutdown: for a shutdown
+
+        panic: for a reported crash
+        """
+        await self.call(
+            COMMANDS["set-action"],
+            SetActionArguments(reboot=UNSET if reboot is None else reboot, shutdown=UNSET if shutdown is None else shutdown, panic=UNSET if panic is None else panic),
+        )
+
+    async def query_name(self) -> NameInfo:
+        """Tell the machine's name.
+
+        Returns: the name it was started with
+        """
+        result: NameInfo = await self.call(COMMANDS["query-name"], None)
+        return result
+
+    async def query_uuid(self) -> UuidInfo:
+        """Tell the machine's UUID.
+
+        Returns: the UUID it was started with; all digits are zero when it was given none
+        """
+        result: UuidInfo = await self.call(COMMANDS["query-uuid"], None)
+        return result
+
+    async def query_kvm(self) -> KvmInfo:
+        """Tell whether this machine uses KVM, and whether it could.
+
+        Returns: both answers
+        """
+        result: KvmInfo = await self.call(COMMANDS["query-kvm"], None)
+        return result
+
+    async def query_target(self) -> TargetInfo:
+        """Tell which guests this program runs.
+
+        Returns: the architecture
+        """
+        result: TargetInfo = await self.call(COMMANDS["query-target"], None)
+        return result
+
+    async def query_cpus(self) -> list[CpuInfo]:
+        """Describe every vCPU, with the instruction it is at. Each is stopped for a moment to answer.
+
+        Returns: one entry per vCPU, by number
+        """
+        result: list[CpuInfo] = await self.call(COMMANDS["query-cpus"], None)
+        return result
+
+    async def query_cpus_fast(self) -> list[CpuInfoFast]:
+        """List the vCPUs without disturbing them.
+
+        Returns: one entry per vCPU, by number
+        """
+        result: list[CpuInfoFast] = await self.call(COMMANDS["query-cpus-fast"], None)
+        return result
+
+    async def cpu(self, index: int) -> None:
+        """Does nothing. It once chose the vCPU that later commands of the session meant; they take their own
+        cpu-index now.
+
+        index: a vCPU's number; it is not looked at
+        """
+        await self.call(COMMANDS["cpu"], CpuArguments(index=index))
+
+    async def memsave(self, val: int, size: int, filename: str, cpu_index: int | None = None) -> None:
+        """Write guest memory to a file, by virtual address. Addresses are translated by the page tables that
+        the chosen vCPU uses at that moment. The file appears whole, or, when anything fails, not at all; a
+        file that had the name before is replaced.
+
+        val: the first virtual address
+
+        size: how many bytes
+
+        filename: the file, seen from the machine's working directory
+
+        cpu_index: the vCPU whose page tables are meant (default: 0)
+
+        Errors:
+        - If there is no such vCPU, or @size is negative,
+          InvalidParameterValue
+        - If an address is not mapped, GenericError
+        - If the file cannot be made, OpenFileFailed
+        - If the file cannot be written, IOError
+        """
+        await self.call(
+            COMMANDS["memsave"],
+            MemsaveArguments(val=val, size=size, filename=filename, cpu_index=UNSET if cpu_index is None else cpu_index),
+        )
+
+    async def pmemsave(self, val: int, size: int, filename: str) -> None:
+        """Write guest memory to a file, by physical address. Addresses behind which there is no memory read
+        as zero. The file appears whole, or, when anything fails, not at all; a file that had the name
+        before is replaced.
+
+        val: the first physical address
+
+        size: how many bytes
+
+        filename: the file, seen from the machine's working directory
+
+        Errors:
+        - If @size is negative, InvalidParameterValue
+        - If the file cannot be made, OpenFileFailed
+        - If the file cannot be written, IOError
+        """
+        await self.call(COMMANDS["pmemsave"], PmemsaveArguments(val=val, size=size, filename=filename))
+
+    async def inject_nmi(self) -> None:
+        """Raise a non-maskable interrupt on every vCPU, as a front panel's NMI button does.
+
+        Errors: - If the machine has no vCPU, Unsupported
+        """
+        await self.call(COMMANDS["inject-nmi"], None)
+
+    async def query_memory_size_summary(self) -> MemoryInfo:
+        """Tell how much memory the guest has.
+
+        Returns: sizes in bytes
+        """
+        result: MemoryInfo = await self.call(COMMANDS["query-memory-size-summary"], None)
+        return result
+
+    async def query_current_machine(self) -> CurrentMachineParams:
+        """Tell what this very machine can do.
+
+        Returns: its abilities
+        """
+        result: CurrentMachineParams = await self.call(COMMANDS["query-current-machine"], None)
+        return result
+
+    async def query_chardev(self) -> list[ChardevInfo]:
+        """Describe the machine's character devices.
+
+        Returns: one entry per device
+        """
+        result: list[ChardevInfo] = await self.call(COMMANDS["query-chardev"], None)
+        return result
+
+    async def query_chardev_backends(self) -> list[ChardevBackendInfo]:
+        """List the kinds of character device there are.
+
+        Returns: one entry per kind
+        """
+        result: list[ChardevBackendInfo] = await self.call(COMMANDS["query-chardev-backends"], None)
+        return result
+
+    async def ringbuf_write(self, device: str, data: str, format: DataFormat | None = None) -> None:
+        """Put bytes into a ring buffer character device, as though its user had written them. What does not
+        fit displaces the oldest bytes.
+
+        device: the ring buffer's id
+
+        data: the bytes, in @format
+
+        format: how the bytes are encoded (default: utf8)
+
+        Errors:
+        - If there is no such character device, DeviceNotFound
+        - If it is not a ring buffer, or @data is not base64, GenericError
+        """
+        await self.call(
+            COMMANDS["ringbuf-write"],
+            RingbufWriteArguments(device=device, data=data, format=UNSET if format is None else format),
+        )
+
+    async def ringbuf_read(self, device: str, size: int, format: DataFormat | None = None) -> str:
+        """Take bytes out of a ring buffer character device, the oldest first.
+
+        device: the ring buffer's id
+
+        size: how many bytes at most
+
+        format: how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are
+        returned as U+FFFD, and a character that would be cut stays in the buffer
+
+        Returns: the bytes, in @format
+
+        Errors:
+        - If there is no such character device, DeviceNotFound
+        - If it is not a ring buffer, GenericError
+        - If @size is not positive, InvalidParameterValue
+        """
+        result: str = await self.call(
+            COMMANDS["ringbuf-read"],
+            RingbufReadArguments(device=device, size=size, format=UNSET if format is None else format),
+        )
+        return result
+
+    async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str:
+        """Run one line on the human monitor. Every call is a session of its own: what a line sets up (the
+        vCPU chosen by "cpu") is forgotten with the next.
+
+        command_line: the line
+
+        cpu_index: the vCPU that the line means where it names none (default: 0)
+
+        Returns: what the monitor would have shown, errors included
+
+        Errors: - If there is no such vCPU, InvalidParameterValue
+        """
+        result: str = await self.call(
+            COMMANDS["human-monitor-command"],
+            HumanMonitorCommandArguments(command_line=command_line, cpu_index=UNSET if cpu_index is None else cpu_index),
+        )
+        return result

@@ -1,0 +1,322 @@
+"""The commands of the machine protocol.
+
+Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from varan.api.values import (
+    ChardevBackendInfo,
+    ChardevInfo,
+    CommandInfo as CommandInfoValue,
+    CpuInfo,
+    CpuInfoFast,
+    CurrentMachineParams,
+    DataFormat,
+    Int64,
+    KvmInfo,
+    MemoryInfo,
+    NameInfo,
+    PanicAction,
+    QMPCapability,
+    RebootAction,
+    SchemaInfo,
+    ShutdownAction,
+    StatusInfo,
+    TargetInfo,
+    UuidInfo,
+    VersionInfo,
+)
+
+
+class CommandInfo(Struct, frozen=True):
+    """What a dispatcher and a client need to know of a command."""
+
+    name: str
+    function: str
+    """The name as Python's."""
+    arguments: Any = None
+    """The type that "arguments" is decoded to; None if there are none to decode."""
+    returns: Any = None
+    """The type of "return"; None for the empty object."""
+    boxed: bool = False
+    """The handler gets the arguments as one value, not as parameters."""
+    raw: bool = False
+    """The handler gets a dict: the schema does not list all members."""
+    success_response: bool = True
+    """Whether success is answered."""
+    allow_oob: bool = False
+    allow_preconfig: bool = False
+    since: str | None = None
+    """The protocol version that brought it."""
+    removed: str | None = None
+    """The first protocol version without it."""
+    features: tuple[str, ...] = ()
+
+
+class QmpCapabilitiesArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    enable: list[QMPCapability] | UnsetType = UNSET
+    """which of the greeting's capabilities this session wants; none when absent (since 2.12)"""
+
+
+class SetActionArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    reboot: RebootAction | UnsetType = UNSET
+    """for a reset"""
+    shutdown: ShutdownAction | UnsetType = UNSET
+    """for a shutdown"""
+    panic: PanicAction | UnsetType = UNSET
+    """for a reported crash"""
+
+
+class CpuArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    index: Int64
+    """a vCPU's number; it is not looked at"""
+
+
+class MemsaveArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    val: Int64
+    """the first virtual address"""
+    size: Int64
+    """how many bytes"""
+    filename: str
+    """the file, seen from the machine's working directory"""
+    cpu_index: Int64 | UnsetType = field(default=UNSET, name="cpu-index")
+    """the vCPU whose page tables are meant (default: 0)"""
+
+
+class PmemsaveArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    val: Int64
+    """the first physical address"""
+    size: Int64
+    """how many bytes"""
+    filename: str
+    """the file, seen from the machine's working directory"""
+
+
+class RingbufWriteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the ring buffer's id"""
+    data: str
+    """the bytes, in @format"""
+    format: DataFormat | UnsetType = UNSET
+    """how the bytes are encoded (default: utf8)"""
+
+
+class RingbufReadArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the ring buffer's id"""
+    size: Int64
+    """how many bytes at most"""
+    format: DataFormat | UnsetType = UNSET
+    """how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are returned as
+    U+FFFD, and a character that would be cut stays in the buffer
+    """
+
+
+class HumanMonitorCommandArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    command_line: str = field(name="command-line")
+    """the line"""
+    cpu_index: Int64 | UnsetType = field(default=UNSET, name="cpu-index")
+    """the vCPU that the line means where it names none (default: 0)"""
+
+
+COMMANDS: dict[str, CommandInfo] = {
+    "qmp_capabilities": CommandInfo(
+        "qmp_capabilities",
+        "qmp_capabilities",
+        arguments=QmpCapabilitiesArguments,
+        allow_preconfig=True,
+        since="0.13",
+    ),
+    "query-version": CommandInfo(
+        "query-version",
+        "query_version",
+        returns=VersionInfo,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "query-commands": CommandInfo(
+        "query-commands",
+        "query_commands",
+        returns=list[CommandInfoValue],
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "quit": CommandInfo("quit", "quit", allow_preconfig=True, since="0.14"),
+    "query-qmp-schema": CommandInfo(
+        "query-qmp-schema",
+        "query_qmp_schema",
+        returns=list[SchemaInfo],
+        allow_preconfig=True,
+        since="2.5",
+    ),
+    "query-status": CommandInfo(
+        "query-status",
+        "query_status",
+        returns=StatusInfo,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "stop": CommandInfo("stop", "stop", since="0.14"),
+    "cont": CommandInfo("cont", "cont", since="0.14"),
+    "system_reset": CommandInfo("system_reset", "system_reset", since="0.14"),
+    "set-action": CommandInfo(
+        "set-action",
+        "set_action",
+        arguments=SetActionArguments,
+        allow_preconfig=True,
+        since="6.0",
+    ),
+    "query-name": CommandInfo(
+        "query-name",
+        "query_name",
+        returns=NameInfo,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "query-uuid": CommandInfo(
+        "query-uuid",
+        "query_uuid",
+        returns=UuidInfo,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "query-kvm": CommandInfo("query-kvm", "query_kvm", returns=KvmInfo, since="0.14"),
+    "query-target": CommandInfo(
+        "query-target",
+        "query_target",
+        returns=TargetInfo,
+        allow_preconfig=True,
+        since="1.2",
+    ),
+    "query-cpus": CommandInfo(
+        "query-cpus",
+        "query_cpus",
+        returns=list[CpuInfo],
+        since="0.14",
+        removed="6.0",
+        features=("deprecated",),
+    ),
+    "query-cpus-fast": CommandInfo(
+        "query-cpus-fast",
+        "query_cpus_fast",
+        returns=list[CpuInfoFast],
+        since="2.12",
+    ),
+    "cpu": CommandInfo("cpu", "cpu", arguments=CpuArguments, since="0.14", features=("deprecated",)),
+    "memsave": CommandInfo("memsave", "memsave", arguments=MemsaveArguments, since="0.14"),
+    "pmemsave": CommandInfo("pmemsave", "pmemsave", arguments=PmemsaveArguments, since="0.14"),
+    "inject-nmi": CommandInfo("inject-nmi", "inject_nmi", since="0.14"),
+    "query-memory-size-summary": CommandInfo(
+        "query-memory-size-summary",
+        "query_memory_size_summary",
+        returns=MemoryInfo,
+        since="2.11",
+    ),
+    "query-current-machine": CommandInfo(
+        "query-current-machine",
+        "query_current_machine",
+        returns=CurrentMachineParams,
+        since="4.0",
+    ),
+    "query-chardev": CommandInfo(
+        "query-chardev",
+        "query_chardev",
+        returns=list[ChardevInfo],
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "query-chardev-backends": CommandInfo(
+        "query-chardev-backends",
+        "query_chardev_backends",
+        returns=list[ChardevBackendInfo],
+        since="2.0",
+    ),
+    "ringbuf-write": CommandInfo(
+        "ringbuf-write",
+        "ringbuf_write",
+        arguments=RingbufWriteArguments,
+        since="1.4",
+    ),
+    "ringbuf-read": CommandInfo(
+        "ringbuf-read",
+        "ringbuf_read",
+        arguments=RingbufReadArguments,
+        returns=str,
+        since="1.4",
+    ),
+    "human-monitor-command": CommandInfo(
+        "human-monitor-command",
+        "human_monitor_command",
+        arguments=HumanMonitorCommandArguments,
+        returns=str,
+        since="0.14",
+    ),
+}
+
+
+class Signatures(Protocol):
+    """The handlers' signatures, but for what they get first: the machine."""
+
+    async def qmp_capabilities(self, enable: list[QMPCapability] | None = None) -> None: ...
+
+    async def query_version(self) -> VersionInfo: ...
+
+    async def query_commands(self) -> list[CommandInfoValue]: ...
+
+    async def quit(self) -> None: ...
+
+    async def query_qmp_schema(self) -> list[SchemaInfo]: ...
+
+    async def query_status(self) -> StatusInfo: ...
+
+    async def stop(self) -> None: ...
+
+    async def cont(self) -> None: ...
+
+    async def system_reset(self) -> None: ...
+
+    async def set_action(
+        self,
+        reboot: RebootAction | None = None,
+        shutdown: ShutdownAction | None = None,
+        panic: PanicAction | None = None,
+    ) -> None: ...
+
+    async def query_name(self) -> NameInfo: ...
+
+    async def query_uuid(self) -> UuidInfo: ...
+
+    async def query_kvm(self) -> KvmInfo: ...
+
+    async def query_target(self) -> TargetInfo: ...
+
+    async def query_cpus(self) -> list[CpuInfo]: ...
+
+    async def query_cpus_fast(self) -> list[CpuInfoFast]: ...
+
+    async def cpu(self, index: int) -> None: ...
+
+    async def memsave(self, val: int, size: int, filename: str, cpu_index: int | None = None) -> None: ...
+
+    async def pmemsave(self, val: int, size: int, filename: str) -> None: ...
+
+    async def inject_nmi(self) -> None: ...
+
+    async def query_memory_size_summary(self) -> MemoryInfo: ...
+
+    async def query_current_machine(self) -> CurrentMachineParams: ...
+
+    async def query_chardev(self) -> list[ChardevInfo]: ...
+
+    async def query_chardev_backends(self) -> list[ChardevBackendInfo]: ...
+
+    async def ringbuf_write(self, device: str, data: str, format: DataFormat | None = None) -> None: ...
+
+    async def ringbuf_read(self, device: str, size: int, format: DataFormat | None = None) -> str: ...
+
+    async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...

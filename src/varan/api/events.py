@@ -1,0 +1,60 @@
+"""The events of the machine protocol.
+
+Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from varan.api.values import ShutdownCause
+
+
+class Event(Struct, omit_defaults=True):
+    """Something that happened to the machine; the fields are the members of "data"."""
+
+    NAME: ClassVar[str]
+
+
+class Shutdown(Event, kw_only=True):
+    """The machine has shut down, or is about to end. With the shutdown action "pause" a guest's shutdown
+    leaves the machine in run state "shutdown".
+    """
+
+    NAME: ClassVar[str] = "SHUTDOWN"
+    guest: bool
+    """whether the guest did it (since 2.10)"""
+    reason: ShutdownCause
+    """what did it (since 4.0)"""
+
+
+class Reset(Event, kw_only=True):
+    """The machine was reset."""
+
+    NAME: ClassVar[str] = "RESET"
+    guest: bool
+    """whether the guest did it (since 2.10)"""
+    reason: ShutdownCause
+    """what did it (since 4.0)"""
+
+
+class Stop(Event, kw_only=True):
+    """The guest has ceased to execute."""
+
+    NAME: ClassVar[str] = "STOP"
+
+
+class Resume(Event, kw_only=True):
+    """The guest executes, for the first time or again."""
+
+    NAME: ClassVar[str] = "RESUME"
+
+
+EVENTS: dict[str, type[Event]] = {
+    "SHUTDOWN": Shutdown,
+    "RESET": Reset,
+    "STOP": Stop,
+    "RESUME": Resume,
+}

@@ -1,0 +1,1083 @@
+"""The values that the machine protocol's commands and events carry.
+
+Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+Int16: TypeAlias = Annotated[int, Meta(ge=-32768, le=32767)]
+Int32: TypeAlias = Annotated[int, Meta(ge=-2147483648, le=2147483647)]
+Int64: TypeAlias = Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)]
+Int8: TypeAlias = Annotated[int, Meta(ge=-128, le=127)]
+UInt16: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+UInt32: TypeAlias = Annotated[int, Meta(ge=0, le=4294967295)]
+UInt64: TypeAlias = Annotated[int, Meta(ge=0)]
+UInt8: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
+
+
+class Input(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """A value that clients send: members it does not have are errors."""
+
+
+class Output(Struct, omit_defaults=True):
+    """A value that only servers send: clients overlook what a newer server adds."""
+
+
+class QType(enum.Enum):
+    NONE = "none"
+    QNULL = "qnull"
+    QNUM = "qnum"
+    QSTRING = "qstring"
+    QDICT = "qdict"
+    QLIST = "qlist"
+    QBOOL = "qbool"
+
+
+class QMPCapability(enum.Enum):
+    """Optional abilities of a control monitor, offered in its greeting."""
+
+    OOB = "oob"
+    """commands may be sent with "exec-oob" and then overtake those that wait in the queue; requests carry an
+    id so that replies can be told apart
+    """
+
+
+class SchemaMetaType(enum.Enum):
+    """The kinds of entity a schema consists of."""
+
+    BUILTIN = "builtin"
+    """a type that every schema has"""
+    ENUM = "enum"
+    """a choice among fixed strings"""
+    ARRAY = "array"
+    """a list whose elements have one type"""
+    OBJECT = "object"
+    """a structure or union"""
+    ALTERNATE = "alternate"
+    """a value of one of several JSON kinds"""
+    COMMAND = "command"
+    """something a client may execute"""
+    EVENT = "event"
+    """something the machine tells unasked"""
+
+
+class JSONType(enum.Enum):
+    """What a value looks like in JSON."""
+
+    STRING = "string"
+    """a string"""
+    NUMBER = "number"
+    """a number, with or without a fraction"""
+    INT = "int"
+    """a number without a fraction"""
+    BOOLEAN = "boolean"
+    """true or false"""
+    NULL = "null"
+    """null"""
+    OBJECT = "object"
+    """an object"""
+    ARRAY = "array"
+    """an array"""
+    VALUE = "value"
+    """anything at all"""
+
+
+class RunState(enum.Enum):
+    """What a machine as a whole is doing."""
+
+    DEBUG = "debug"
+    """a debugger has stopped it"""
+    INMIGRATE = "inmigrate"
+    """it waits for another machine's state to arrive"""
+    INTERNAL_ERROR = "internal-error"
+    """the accelerator could not go on; only a reset helps"""
+    IO_ERROR = "io-error"
+    """a disk access failed and its policy is to stop the machine"""
+    PAUSED = "paused"
+    """somebody stopped it"""
+    POSTMIGRATE = "postmigrate"
+    """it has been migrated away and could be resumed here"""
+    PRELAUNCH = "prelaunch"
+    """it was made with -S, or was reset while stopped, and the guest has not executed an instruction since"""
+    FINISH_MIGRATE = "finish-migrate"
+    """it stands still while the last of its state is sent"""
+    RESTORE_VM = "restore-vm"
+    """it stands still while a snapshot is loaded"""
+    RUNNING = "running"
+    """the guest executes"""
+    SAVE_VM = "save-vm"
+    """it stands still while a snapshot is saved"""
+    SHUTDOWN = "shutdown"
+    """the guest has shut down and the shutdown action is to pause"""
+    SUSPENDED = "suspended"
+    """the guest sleeps (ACPI S3) until something wakes it (since 1.1)"""
+    WATCHDOG = "watchdog"
+    """a watchdog expired and its action is to pause"""
+    GUEST_PANICKED = "guest-panicked"
+    """the guest reported that it crashed (since 1.5)"""
+    COLO = "colo"
+    """replication coordinates it with its twin (since 2.8)"""
+
+
+class RebootAction(enum.Enum):
+    """What a guest's reset leads to."""
+
+    RESET = "reset"
+    """a reset"""
+    SHUTDOWN = "shutdown"
+    """the end of the machine"""
+
+
+class ShutdownAction(enum.Enum):
+    """What a guest's shutdown leads to."""
+
+    POWEROFF = "poweroff"
+    """the end of the machine"""
+    PAUSE = "pause"
+    """the machine stays, in run state "shutdown" """
+
+
+class PanicAction(enum.Enum):
+    """What a crash that the guest reports leads to."""
+
+    PAUSE = "pause"
+    """the machine stays, in run state "guest-panicked" """
+    SHUTDOWN = "shutdown"
+    """what the guest's own shutdown leads to"""
+    EXIT_FAILURE = "exit-failure"
+    """the end of the machine, and an exit status that is not zero (since 7.1)"""
+    NONE = "none"
+    """nothing; the guest goes on"""
+
+
+class ShutdownCause(enum.Enum):
+    """Why a machine was reset or shut down."""
+
+    NONE = "none"
+    """no reason is known"""
+    HOST_ERROR = "host-error"
+    """something failed on the host"""
+    HOST_QMP_QUIT = "host-qmp-quit"
+    """the quit command"""
+    HOST_QMP_SYSTEM_RESET = "host-qmp-system-reset"
+    """the system_reset command"""
+    HOST_SIGNAL = "host-signal"
+    """a signal to the process, for instance SIGTERM"""
+    HOST_UI = "host-ui"
+    """the user of a display or terminal"""
+    GUEST_SHUTDOWN = "guest-shutdown"
+    """the guest powered the machine off"""
+    GUEST_RESET = "guest-reset"
+    """the guest reset the machine, or its CPU shut down by a triple fault"""
+    GUEST_PANIC = "guest-panic"
+    """the guest reported that it crashed"""
+    SUBSYSTEM_RESET = "subsystem-reset"
+    """a part of the guest was reset, which most guests have none of"""
+
+
+class SysEmuTarget(enum.Enum):
+    """Architectures a guest's CPU may have. A Varan is "x86_64"."""
+
+    AARCH64 = "aarch64"
+    """64-bit Arm (since 3.0)"""
+    ALPHA = "alpha"
+    """Alpha (since 3.0)"""
+    ARM = "arm"
+    """32-bit Arm (since 3.0)"""
+    AVR = "avr"
+    """AVR (since 5.1)"""
+    CRIS = "cris"
+    """ETRAX CRIS (since 3.0)"""
+    HPPA = "hppa"
+    """PA-RISC (since 3.0)"""
+    I386 = "i386"
+    """32-bit x86 (since 3.0)"""
+    LOONGARCH64 = "loongarch64"
+    """64-bit LoongArch (since 7.1)"""
+    M68K = "m68k"
+    """Motorola 68000 family (since 3.0)"""
+    MICROBLAZE = "microblaze"
+    """MicroBlaze, big-endian (since 3.0)"""
+    MICROBLAZEEL = "microblazeel"
+    """MicroBlaze, little-endian (since 3.0)"""
+    MIPS = "mips"
+    """32-bit MIPS, big-endian (since 3.0)"""
+    MIPS64 = "mips64"
+    """64-bit MIPS, big-endian (since 3.0)"""
+    MIPS64EL = "mips64el"
+    """64-bit MIPS, little-endian (since 3.0)"""
+    MIPSEL = "mipsel"
+    """32-bit MIPS, little-endian (since 3.0)"""
+    NIOS2 = "nios2"
+    """Nios II (since 3.0)"""
+    OR1K = "or1k"
+    """OpenRISC 1000 (since 3.0)"""
+    PPC = "ppc"
+    """32-bit Power (since 3.0)"""
+    PPC64 = "ppc64"
+    """64-bit Power (since 3.0)"""
+    RISCV32 = "riscv32"
+    """32-bit RISC-V (since 3.0)"""
+    RISCV64 = "riscv64"
+    """64-bit RISC-V (since 3.0)"""
+    RX = "rx"
+    """Renesas RX (since 5.0)"""
+    S390X = "s390x"
+    """z/Architecture (since 3.0)"""
+    SH4 = "sh4"
+    """SuperH, little-endian (since 3.0)"""
+    SH4EB = "sh4eb"
+    """SuperH, big-endian (since 3.0)"""
+    SPARC = "sparc"
+    """32-bit SPARC (since 3.0)"""
+    SPARC64 = "sparc64"
+    """64-bit SPARC (since 3.0)"""
+    TRICORE = "tricore"
+    """TriCore (since 3.0)"""
+    X86_64 = "x86_64"
+    """64-bit x86 (since 3.0)"""
+    XTENSA = "xtensa"
+    """Xtensa, little-endian (since 3.0)"""
+    XTENSAEB = "xtensaeb"
+    """Xtensa, big-endian (since 3.0)"""
+
+
+class CpuS390State(enum.Enum):
+    """What a vCPU of an s390x guest is doing."""
+
+    UNINITIALIZED = "uninitialized"
+    """it has not been set up"""
+    STOPPED = "stopped"
+    """it has been stopped"""
+    CHECK_STOP = "check-stop"
+    """it has met a machine check"""
+    OPERATING = "operating"
+    """it executes or waits"""
+    LOAD = "load"
+    """a program is being loaded through it"""
+
+
+class DataFormat(enum.Enum):
+    """How bytes are put into a string."""
+
+    UTF8 = "utf8"
+    """the bytes are the text's UTF-8 encoding"""
+    BASE64 = "base64"
+    """the bytes are encoded by RFC 4648's base64"""
+
+
+class VersionTriple(Output, kw_only=True):
+    """A version in three numbers."""
+
+    major: Int64
+    """first number"""
+    minor: Int64
+    """second number"""
+    micro: Int64
+    """third number"""
+
+
+class VersionInfo(Output, kw_only=True):
+    """Which protocol a machine speaks, and which program speaks it."""
+
+    qemu: VersionTriple
+    """the version of the machine protocol. Varan reports the newest one whose commands this schema was taken
+    from, 7.0.0, because clients decide by this number what they may send
+    """
+    package: str
+    """the program's own name and version, "varan-" and the number"""
+
+
+class CommandInfo(Output, kw_only=True):
+    """One entry in the list of commands."""
+
+    name: str
+    """what to put under "execute" """
+
+
+class SchemaInfoBuiltin(Output, kw_only=True):
+    """What is told of a built-in type."""
+
+    json_type: JSONType = field(name="json-type")
+    """how its values look in JSON"""
+
+
+class BuiltinSchemaInfo(SchemaInfoBuiltin, kw_only=True, tag_field="meta-type", tag="builtin"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.BUILTIN
+
+
+class SchemaInfoEnum(Output, kw_only=True):
+    """What is told of an enumeration."""
+
+    members: list[SchemaInfoEnumMember]
+    """its values, in no particular order (since 6.2)"""
+    values: list[str]
+    """the same as bare strings, for clients older than @members"""
+
+
+class EnumSchemaInfo(SchemaInfoEnum, kw_only=True, tag_field="meta-type", tag="enum"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.ENUM
+
+
+class SchemaInfoArray(Output, kw_only=True):
+    """What is told of a list."""
+
+    element_type: str = field(name="element-type")
+    """name of the elements' type"""
+
+
+class ArraySchemaInfo(SchemaInfoArray, kw_only=True, tag_field="meta-type", tag="array"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.ARRAY
+
+
+class SchemaInfoObject(Output, kw_only=True):
+    """What is told of a structure or union."""
+
+    members: list[SchemaInfoObjectMember]
+    """the members that all its values may have"""
+    tag: str | UnsetType = UNSET
+    """name of the member that selects a variant; only in a union"""
+    variants: list[SchemaInfoObjectVariant] | UnsetType = UNSET
+    """what each of the tag's values adds; only in a union"""
+
+
+class ObjectSchemaInfo(SchemaInfoObject, kw_only=True, tag_field="meta-type", tag="object"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.OBJECT
+
+
+class SchemaInfoAlternate(Output, kw_only=True):
+    """What is told of an alternate."""
+
+    members: list[SchemaInfoAlternateMember]
+    """the types its values may have"""
+
+
+class AlternateSchemaInfo(SchemaInfoAlternate, kw_only=True, tag_field="meta-type", tag="alternate"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.ALTERNATE
+
+
+class SchemaInfoCommand(Output, kw_only=True):
+    """What is told of a command."""
+
+    arg_type: str = field(name="arg-type")
+    """name of the object type its arguments form"""
+    ret_type: str = field(name="ret-type")
+    """name of the type it returns; an empty object for none"""
+    allow_oob: bool | UnsetType = field(default=UNSET, name="allow-oob")
+    """whether "exec-oob" may run it; absent means not (since 2.12)"""
+
+
+class CommandSchemaInfo(SchemaInfoCommand, kw_only=True, tag_field="meta-type", tag="command"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.COMMAND
+
+
+class SchemaInfoEvent(Output, kw_only=True):
+    """What is told of an event."""
+
+    arg_type: str = field(name="arg-type")
+    """name of the object type its data forms"""
+
+
+class EventSchemaInfo(SchemaInfoEvent, kw_only=True, tag_field="meta-type", tag="event"):
+    """One entity of the schema."""
+
+    name: str
+    """what other entities refer to it by; commands and events have their real names here, types other than
+    built-in ones do not
+    """
+    features: list[str] | UnsetType = UNSET
+    """names of its features, in the order of their definition (since 4.1)"""
+    meta_type: ClassVar[SchemaMetaType] = SchemaMetaType.EVENT
+
+
+class SchemaInfoEnumMember(Output, kw_only=True):
+    """One value of an enumeration."""
+
+    name: str
+    """the string"""
+    features: list[str] | UnsetType = UNSET
+    """names of its features (since 7.0)"""
+
+
+class SchemaInfoObjectMember(Output, kw_only=True):
+    """One member of an object."""
+
+    name: str
+    """the key"""
+    type: str
+    """name of the value's type"""
+    default: Any | UnsetType = UNSET
+    """present when the member may be left out; null stands for "no default that could be told" """
+    features: list[str] | UnsetType = UNSET
+    """names of its features (since 5.0)"""
+
+
+class SchemaInfoObjectVariant(Output, kw_only=True):
+    """What an object has in addition for one value of its tag."""
+
+    case: str
+    """the tag's value"""
+    type: str
+    """name of the object type whose members are added"""
+
+
+class SchemaInfoAlternateMember(Output, kw_only=True):
+    """One possibility of an alternate."""
+
+    type: str
+    """name of the type"""
+
+
+class StatusInfo(Output, kw_only=True):
+    """A machine's run state."""
+
+    running: bool
+    """whether the guest executes"""
+    singlestep: bool
+    """whether translated code holds one guest instruction per block; Varan never translates so, and a
+    debugger's single steps do not count
+    """
+    status: RunState
+    """the run state proper"""
+
+
+class NameInfo(Output, kw_only=True):
+    """A machine's name."""
+
+    name: str | UnsetType = UNSET
+    """the name; absent when it was given none"""
+
+
+class UuidInfo(Output, kw_only=True):
+    """A machine's UUID."""
+
+    UUID: str
+    """32 hexadecimal digits, lower case, in groups of 8, 4, 4, 4 and 12"""
+
+
+class KvmInfo(Output, kw_only=True):
+    """Whether the guest runs on the host's CPU."""
+
+    enabled: bool
+    """this machine uses KVM"""
+    present: bool
+    """a machine could use KVM on this host"""
+
+
+class TargetInfo(Output, kw_only=True):
+    """Which guests this program runs."""
+
+    arch: SysEmuTarget
+    """the CPU's architecture"""
+
+
+class CpuInfo(Output, kw_only=True):
+    """A vCPU, as older clients want it told."""
+
+    CPU: Int64
+    """its number, from 0"""
+    current: bool
+    """true for vCPU 0 only; it has no use any more"""
+    halted: bool
+    """whether it sleeps in HLT, or has not been started by another vCPU yet; this may have changed by the
+    time the answer is read
+    """
+    pc: Int64 | UnsetType = UNSET
+    """instruction pointer as a linear address; what x86 guests have"""
+    nip: Int64 | UnsetType = UNSET
+    """instruction pointer of a Power guest"""
+    npc: Int64 | UnsetType = UNSET
+    """instruction after the next one of a SPARC guest"""
+    PC: Int64 | UnsetType = UNSET
+    """instruction pointer of a MIPS guest"""
+    thread_id: Int64
+    """the host thread that runs it"""
+
+
+class CpuInstanceProperties(Output, kw_only=True):
+    """Where a vCPU sits."""
+
+    node_id: Int64 | UnsetType = field(default=UNSET, name="node-id")
+    """NUMA node"""
+    socket_id: Int64 | UnsetType = field(default=UNSET, name="socket-id")
+    """socket, counted in its machine"""
+    die_id: Int64 | UnsetType = field(default=UNSET, name="die-id")
+    """die, counted in its socket (since 4.1)"""
+    core_id: Int64 | UnsetType = field(default=UNSET, name="core-id")
+    """core, counted in what it sits in"""
+    thread_id: Int64 | UnsetType = field(default=UNSET, name="thread-id")
+    """thread, counted in its core"""
+
+
+class CpuInfoS390(Output, kw_only=True):
+    """What is told in addition of a vCPU of an s390x guest."""
+
+    cpu_state: CpuS390State = field(name="cpu-state")
+    """what it is doing"""
+
+
+class Aarch64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="aarch64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.AARCH64
+
+
+class AlphaCpuInfoFast(Output, kw_only=True, tag_field="target", tag="alpha"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.ALPHA
+
+
+class ArmCpuInfoFast(Output, kw_only=True, tag_field="target", tag="arm"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.ARM
+
+
+class AvrCpuInfoFast(Output, kw_only=True, tag_field="target", tag="avr"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.AVR
+
+
+class CrisCpuInfoFast(Output, kw_only=True, tag_field="target", tag="cris"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.CRIS
+
+
+class HppaCpuInfoFast(Output, kw_only=True, tag_field="target", tag="hppa"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.HPPA
+
+
+class I386CpuInfoFast(Output, kw_only=True, tag_field="target", tag="i386"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.I386
+
+
+class Loongarch64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="loongarch64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.LOONGARCH64
+
+
+class M68kCpuInfoFast(Output, kw_only=True, tag_field="target", tag="m68k"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.M68K
+
+
+class MicroblazeCpuInfoFast(Output, kw_only=True, tag_field="target", tag="microblaze"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MICROBLAZE
+
+
+class MicroblazeelCpuInfoFast(Output, kw_only=True, tag_field="target", tag="microblazeel"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MICROBLAZEEL
+
+
+class MipsCpuInfoFast(Output, kw_only=True, tag_field="target", tag="mips"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MIPS
+
+
+class Mips64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="mips64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MIPS64
+
+
+class Mips64elCpuInfoFast(Output, kw_only=True, tag_field="target", tag="mips64el"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MIPS64EL
+
+
+class MipselCpuInfoFast(Output, kw_only=True, tag_field="target", tag="mipsel"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.MIPSEL
+
+
+class Nios2CpuInfoFast(Output, kw_only=True, tag_field="target", tag="nios2"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.NIOS2
+
+
+class Or1kCpuInfoFast(Output, kw_only=True, tag_field="target", tag="or1k"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.OR1K
+
+
+class PpcCpuInfoFast(Output, kw_only=True, tag_field="target", tag="ppc"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.PPC
+
+
+class Ppc64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="ppc64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.PPC64
+
+
+class Riscv32CpuInfoFast(Output, kw_only=True, tag_field="target", tag="riscv32"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.RISCV32
+
+
+class Riscv64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="riscv64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.RISCV64
+
+
+class RxCpuInfoFast(Output, kw_only=True, tag_field="target", tag="rx"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.RX
+
+
+class S390xCpuInfoFast(CpuInfoS390, kw_only=True, tag_field="target", tag="s390x"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.S390X
+
+
+class Sh4CpuInfoFast(Output, kw_only=True, tag_field="target", tag="sh4"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.SH4
+
+
+class Sh4ebCpuInfoFast(Output, kw_only=True, tag_field="target", tag="sh4eb"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.SH4EB
+
+
+class SparcCpuInfoFast(Output, kw_only=True, tag_field="target", tag="sparc"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.SPARC
+
+
+class Sparc64CpuInfoFast(Output, kw_only=True, tag_field="target", tag="sparc64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.SPARC64
+
+
+class TricoreCpuInfoFast(Output, kw_only=True, tag_field="target", tag="tricore"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.TRICORE
+
+
+class X8664CpuInfoFast(Output, kw_only=True, tag_field="target", tag="x86_64"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.X86_64
+
+
+class XtensaCpuInfoFast(Output, kw_only=True, tag_field="target", tag="xtensa"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.XTENSA
+
+
+class XtensaebCpuInfoFast(Output, kw_only=True, tag_field="target", tag="xtensaeb"):
+    """A vCPU, without what would have to be asked of the vCPU itself."""
+
+    cpu_index: Int64 = field(name="cpu-index")
+    """its number, from 0"""
+    qom_path: str = field(name="qom-path")
+    """its place in the machine's object tree"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host thread that runs it"""
+    props: CpuInstanceProperties | UnsetType = UNSET
+    """where it sits"""
+    target: ClassVar[SysEmuTarget] = SysEmuTarget.XTENSAEB
+
+
+class MemoryInfo(Output, kw_only=True):
+    """How much memory a guest has."""
+
+    base_memory: UInt64 = field(name="base-memory")
+    """bytes it started with"""
+    plugged_memory: UInt64 | UnsetType = field(default=UNSET, name="plugged-memory")
+    """bytes plugged in since; absent where memory cannot be plugged"""
+
+
+class CurrentMachineParams(Output, kw_only=True):
+    """What this very machine can do."""
+
+    wakeup_suspend_support: bool = field(name="wakeup-suspend-support")
+    """whether a sleeping guest (ACPI S3) can be woken"""
+
+
+class ChardevInfo(Output, kw_only=True):
+    """A character device: the host's end of a serial port, monitor or console."""
+
+    label: str
+    """its id"""
+    filename: str
+    """what it leads to, in the command line's notation for character devices"""
+    frontend_open: bool = field(name="frontend-open")
+    """whether a device or monitor of the machine uses it (since 2.1)"""
+
+
+class ChardevBackendInfo(Output, kw_only=True):
+    """A kind of character device."""
+
+    name: str
+    """what the command line calls it"""
+
+SchemaInfo: TypeAlias = (
+    BuiltinSchemaInfo
+    | EnumSchemaInfo
+    | ArraySchemaInfo
+    | ObjectSchemaInfo
+    | AlternateSchemaInfo
+    | CommandSchemaInfo
+    | EventSchemaInfo
+)
+"""One entity of the schema."""
+
+CpuInfoFast: TypeAlias = (
+    Aarch64CpuInfoFast
+    | AlphaCpuInfoFast
+    | ArmCpuInfoFast
+    | AvrCpuInfoFast
+    | CrisCpuInfoFast
+    | HppaCpuInfoFast
+    | I386CpuInfoFast
+    | Loongarch64CpuInfoFast
+    | M68kCpuInfoFast
+    | MicroblazeCpuInfoFast
+    | MicroblazeelCpuInfoFast
+    | MipsCpuInfoFast
+    | Mips64CpuInfoFast
+    | Mips64elCpuInfoFast
+    | MipselCpuInfoFast
+    | Nios2CpuInfoFast
+    | Or1kCpuInfoFast
+    | PpcCpuInfoFast
+    | Ppc64CpuInfoFast
+    | Riscv32CpuInfoFast
+    | Riscv64CpuInfoFast
+    | RxCpuInfoFast
+    | S390xCpuInfoFast
+    | Sh4CpuInfoFast
+    | Sh4ebCpuInfoFast
+    | SparcCpuInfoFast
+    | Sparc64CpuInfoFast
+    | TricoreCpuInfoFast
+    | X8664CpuInfoFast
+    | XtensaCpuInfoFast
+    | XtensaebCpuInfoFast
+)
+"""A vCPU, without what would have to be asked of the vCPU itself."""

@@ -1,0 +1,1 @@
+def check_docs(new, raw, pragma, problems, warnings): pass

@@ -1,0 +1,1 @@
+"""Python code from a schema: one module per file of `varan.api`."""
