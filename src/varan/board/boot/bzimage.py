@@ -1,4 +1,7 @@
-"""bzImage, the file that kernel packages install as vmlinuz (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header")."""
+"""bzImage, the file that kernel packages install as vmlinuz.
+
+Format: Documentation/arch/x86/boot.rst of the Linux sources, "The Real-Mode Kernel Header".
+"""
 
 from __future__ import annotations
 

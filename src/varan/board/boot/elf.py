@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
@@ -68,7 +69,7 @@ def parse(head: bytes, file_size: int, read: Callable[[int, int], bytes]) -> Ker
         raise BadImage("is an ELF file with nothing to load (PT_LOAD)")
     for load in loads:
         _check_segment(load, file_size)
-    for before, after in zip(loads, loads[1:], strict=False):
+    for before, after in itertools.pairwise(loads):
         if before.physical + before.memory_size > after.physical:
             raise BadImage(f"is a damaged ELF file: its segments overlap at {after.physical:#x}")
     return KernelImage(
@@ -105,15 +106,15 @@ def _program_headers(head: bytes, read: Callable[[int, int], bytes]) -> list[Pro
 
 
 def _check_segment(segment: ProgramHeader, file_size: int) -> None:
-    if segment.offset + segment.file_size > file_size:
-        raise BadImage(
-            f"is a truncated ELF file: a segment ends at {segment.offset + segment.file_size}, the file has {file_size} bytes"
-        )
+    end = segment.offset + segment.file_size
+    if end > file_size:
+        raise BadImage(f"is a truncated ELF file: a segment ends at {end}, the file has {file_size} bytes")
     if segment.file_size > segment.memory_size:
         raise BadImage("is a damaged ELF file: a segment has more bytes in the file than in memory")
     if not LOWEST <= segment.physical <= segment.physical + segment.memory_size <= HIGHEST:
         raise BadImage(
-            f"wants {segment.memory_size} bytes at physical {segment.physical:#x}; a kernel loads between 1 MiB and 4 GiB"
+            f"wants {segment.memory_size} bytes at physical {segment.physical:#x}; "
+            "a kernel loads between 1 MiB and 4 GiB"
         )
 
 

@@ -95,7 +95,8 @@ class LinuxBoot:
         parts = f"kernel '{self._file.path}' ends at {-(-self._image.end // e820.MIB)} MiB"
         if self._initrd is not None:
             parts += f", initrd '{self._initrd.path}' has {-(-initrd_size // e820.MIB)} MiB"
-        return f"too little memory: {parts}; they need at least {needed} MiB, the machine has {-(-present // e820.MIB)} MiB"
+        has = -(-present // e820.MIB)
+        return f"too little memory: {parts}; they need at least {needed} MiB, the machine has {has} MiB"
 
 
 def load_image(file: BootFile) -> KernelImage:

@@ -29,7 +29,7 @@ MAGICS = [
     (
         0,
         b"MZ",
-        "seems to be an EFI program (a unified kernel image?) without a Linux boot header; give the bzImage itself",
+        "seems to be an EFI program (a unified kernel image?); give the bzImage itself",
     ),
 ]
 
