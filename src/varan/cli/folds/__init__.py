@@ -1,0 +1,1 @@
+"""What each option does to a `Builder`: one module per group of the option table."""

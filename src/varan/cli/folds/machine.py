@@ -1,0 +1,194 @@
+"""-machine, -accel, -m, -smp, -cpu, -rtc, -global and what else describes the hardware."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+
+from varan.accel import registry as accelerators
+from varan.cli import catalogue
+from varan.cli.builder import Builder
+from varan.cli.folds.common import HELP_WORDS, take_off
+from varan.cli.keyval import Arguments
+from varan.cli.option import HelpRequested, UsageError
+from varan.machine.spec import MIB, RtcSpec, Topology
+
+PAGE = 4096
+MAX_CPUS = 255
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ABSENT_PARTS = ("usb", "vmport", "hpet", "acpi", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
+
+
+def fold_machine(builder: Builder, value: str) -> None:
+    """-machine [type=]NAME[,accel=A:B]..."""
+    arguments = Arguments(value, "type")
+    kind = arguments.take("type")
+    if kind in HELP_WORDS:
+        raise HelpRequested(catalogue.machines())
+    if kind is not None:
+        if kind not in catalogue.MACHINES:
+            known = ", ".join(catalogue.MACHINES)
+            raise UsageError(f"unsupported machine type '{kind}'; known are {known}")
+        builder.machine = kind
+    accel = arguments.take("accel")
+    if accel is not None:
+        builder.machine_accelerators = [_accelerator(name) for name in accel.split(":")]
+    dump = arguments.take_bool("dump-guest-core")
+    if dump is not None:
+        builder.process.dump_guest_memory = dump
+    for part in _ABSENT_PARTS:
+        take_off(arguments, part)
+    arguments.finish()
+
+
+def fold_accel(builder: Builder, value: str) -> None:
+    """-accel NAME[,option=value]..."""
+    arguments = Arguments(value, "accel")
+    name = arguments.take_required("accel")
+    if name in HELP_WORDS:
+        raise HelpRequested(catalogue.accelerators())
+    builder.accelerators.append((_accelerator(name), arguments.rest()))
+
+
+def fold_enable_kvm(builder: Builder, value: str) -> None:
+    """-enable-kvm: the short form of -machine accel=kvm."""
+    builder.machine_accelerators = ["kvm"]
+
+
+def _accelerator(name: str) -> str:
+    canonical = accelerators.canonical(name)
+    if canonical is None:
+        raise UsageError(f"invalid accelerator {name}; known are {', '.join(accelerators.names())}")
+    return canonical
+
+
+def fold_memory(builder: Builder, value: str) -> None:
+    """-m [size=]SIZE, in MiB where it has no suffix."""
+    arguments = Arguments(value, "size")
+    for key in ("slots", "maxmem"):
+        arguments.refuse(key, "is not supported yet: memory cannot be plugged into a running machine")
+    size = arguments.take_size("size", unit=MIB)
+    arguments.finish()
+    if size is None:
+        return
+    if size < MIB:
+        raise UsageError("too little memory: a machine needs at least 1 MiB")
+    builder.memory = -(-size // PAGE) * PAGE
+
+
+def fold_smp(builder: Builder, value: str) -> None:
+    """-smp [cpus=]N[,sockets=N][,cores=N][,threads=N][,maxcpus=N]"""
+    arguments = Arguments(value, "cpus")
+    given = {key: arguments.take_number(key) for key in ("cpus", "sockets", "cores", "threads", "maxcpus")}
+    for level in ("books", "drawers", "dies", "clusters", "modules"):
+        if arguments.take_number(level) not in (None, 1):
+            raise UsageError(f"the machine has no {level}")
+    arguments.finish()
+    for key, number in given.items():
+        if number == 0:
+            raise UsageError(f"parameter '{key}' must be greater than zero")
+    builder.topology = _topology(given)
+
+
+def _topology(given: dict[str, int | None]) -> Topology:
+    """Completes a topology: cores are preferred over sockets, and both over threads."""
+    cpus, maximum = given["cpus"], given["maxcpus"]
+    sockets, cores, threads = given["sockets"], given["cores"], given["threads"]
+    total = maximum or cpus
+    if total is not None:
+        if cores is None:
+            sockets, threads = sockets or 1, threads or 1
+            cores = total // (sockets * threads)
+        elif sockets is None:
+            threads = threads or 1
+            sockets = total // (cores * threads)
+        elif threads is None:
+            threads = total // (sockets * cores)
+    topology = Topology(*(1 if number is None else number for number in (sockets, cores, threads)))
+    product = topology.sockets * topology.cores * topology.threads
+    if total is not None and product != total:
+        raise UsageError(
+            f"invalid CPU topology: sockets ({topology.sockets}) * cores ({topology.cores}) * "
+            f"threads ({topology.threads}) is not the number of CPUs ({total})"
+        )
+    if cpus is not None and maximum is not None and maximum < cpus:
+        raise UsageError(f"invalid CPU topology: maxcpus ({maximum}) is less than the number of CPUs ({cpus})")
+    if cpus is not None and cpus < product:
+        raise UsageError("maxcpus above the number of CPUs is not supported yet: CPUs cannot be plugged in later")
+    if product > MAX_CPUS:
+        raise UsageError(f"{product} CPUs are too many; a machine has up to {MAX_CPUS}")
+    return topology
+
+
+def fold_cpu(builder: Builder, value: str) -> None:
+    """-cpu MODEL"""
+    if value in HELP_WORDS:
+        raise HelpRequested(catalogue.cpu_models())
+    arguments = Arguments(value, "model")
+    builder.cpu_model = arguments.take_required("model")
+    for feature in arguments.rest():
+        raise UsageError(f"CPU feature '{feature}': choosing single features is not supported yet")
+
+
+def fold_uuid(builder: Builder, value: str) -> None:
+    """-uuid UUID"""
+    if not _UUID.fullmatch(value):
+        raise UsageError("not a UUID; one looks like 550e8400-e29b-41d4-a716-446655440000")
+    builder.uuid = uuid.UUID(value)
+
+
+def fold_rtc(builder: Builder, value: str) -> None:
+    """-rtc [base=utc|localtime|DATE][,clock=host|rt|vm]"""
+    arguments = Arguments(value, "base")
+    base = arguments.take("base") or builder.rtc.base
+    clock = arguments.take_choice("clock", ("host", "rt", "vm")) or builder.rtc.clock
+    driftfix = arguments.take_choice("driftfix", ("none", "slew"))
+    arguments.finish()
+    if driftfix == "slew":
+        raise UsageError("driftfix=slew is not supported yet")
+    if base not in ("utc", "localtime") and not _is_date(base):
+        raise UsageError(f"'{base}' is neither utc nor localtime nor a date like 2026-06-17T16:01:21 or 2026-06-17")
+    builder.rtc = RtcSpec(base, clock)
+
+
+def _is_date(text: str) -> bool:
+    for form in ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
+        try:
+            datetime.datetime.strptime(text, form)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def fold_global(builder: Builder, value: str) -> None:
+    """-global DRIVER.PROPERTY=VALUE, or driver=,property=,value="""
+    if value.startswith("driver="):
+        arguments = Arguments(value)
+        setting = tuple(arguments.take_required(key) for key in ("driver", "property", "value"))
+        arguments.finish()
+    else:
+        name, equals, text = value.partition("=")
+        driver, dot, property_name = name.partition(".")
+        if not (equals and dot and driver and property_name):
+            raise UsageError("expected DRIVER.PROPERTY=VALUE")
+        setting = (driver, property_name, text)
+    builder.globals.append((setting[0], setting[1], setting[2]))
+
+
+def fold_device(builder: Builder, value: str) -> None:
+    """-device help"""
+    if value.split(",")[0] in HELP_WORDS:
+        raise HelpRequested(catalogue.devices())
+    raise UsageError("not supported yet: the devices of a machine are fixed; see -device help")
+
+
+def fold_boot(builder: Builder, value: str) -> None:
+    """-boot strict=on|off[,menu=off]"""
+    arguments = Arguments(value, "order")
+    for key in ("order", "once"):
+        arguments.refuse(key, "is not supported yet: there are no disks to boot from")
+    arguments.take_bool("strict")
+    take_off(arguments, "menu")
+    arguments.finish()

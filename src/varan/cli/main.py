@@ -1,0 +1,80 @@
+"""`varan`: the command whose first argument says what to do. Only what that needs is imported."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from varan.errors import VaranError
+from varan.version import VERSION
+
+SUBCOMMANDS = {
+    "run": ("varan.cli.run", "start a machine with its console in this terminal"),
+    "qmp": ("varan.cli.qmp", "send QMP commands to a running machine"),
+    "qapi": ("varan.cli.qapi", "check schema files and generate code and documents from them"),
+}
+"""Name: the module with `add_parser(subparsers)` and `run(args) -> int`, and what it does."""
+
+_HELP_WORDS = ("-h", "--help", "help")
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what `argv` (the process's arguments unless given) says; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        print(usage(), file=sys.stderr)
+        return 1
+    if arguments[0] == "--version":
+        print(f"varan {VERSION}")
+        return 0
+    if arguments[0] in _HELP_WORDS:
+        if len(arguments) == 1:
+            print(usage())
+            return 0
+        arguments = [arguments[1], "--help"]
+    return _dispatch(arguments)
+
+
+def usage() -> str:
+    """What `varan --help` prints."""
+    rows = [f"  {name:6}{text}" for name, (_, text) in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: varan COMMAND ...",
+            "",
+            "Commands:",
+            *rows,
+            "",
+            "`varan help COMMAND` says more. `varan-system-x86_64 -help` has QEMU's command-line grammar.",
+        ]
+    )
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0]
+    if name not in SUBCOMMANDS:
+        known = ", ".join(SUBCOMMANDS)
+        print(f"varan: {name}: there is no such command; known are {known}", file=sys.stderr)
+        return 1
+    from varan.cli.option import HelpRequested
+    from varan.cli.parser import Parser
+
+    module = importlib.import_module(SUBCOMMANDS[name][0])
+    parser = Parser(prog="varan")
+    module.add_parser(parser.add_subparsers(dest="command", required=True))
+    try:
+        return int(module.run(parser.parse_args(arguments)))
+    except HelpRequested as request:
+        print(request.text)
+        return 0
+    except VaranError as error:
+        print(f"varan {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

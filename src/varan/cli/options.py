@@ -1,0 +1,303 @@
+"""The option table of QEMU's grammar: the parser, -help and docs/command-line.md all come from it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from varan.cli.builder import Builder, Configuration
+from varan.cli.folds import boot, chardevs, machine, process
+from varan.cli.folds.common import nothing, only, only_off, refuse
+from varan.cli.option import Group, HelpRequested, Option, parse_arguments
+from varan.cli.refused import REFUSED
+
+
+def _fold_help(builder: Builder, value: str) -> None:
+    raise HelpRequested(render_help(builder.program))
+
+
+_GENERAL = (
+    Option("help", None, Group.GENERAL, "Print this text.", _fold_help, aliases=("h", "?")),
+    Option("version", None, Group.GENERAL, "Print the version.", process.fold_version),
+    Option(
+        "name",
+        "[guest=]NAME[,process=NAME][,debug-threads=on|off]",
+        Group.GENERAL,
+        "The machine's name; the name of the process in process listings; whether vCPU threads get names there too.",
+        process.fold_name,
+        repeatable=True,
+    ),
+    Option("uuid", "UUID", Group.GENERAL, "The machine's UUID.", machine.fold_uuid),
+    Option("S", None, Group.GENERAL, "Do not run the guest until a monitor says `cont`.", process.fold_stopped),
+    Option(
+        "no-reboot",
+        None,
+        Group.GENERAL,
+        "End when the guest resets the machine. Short for -action reboot=shutdown.",
+        process.fold_no_reboot,
+    ),
+    Option(
+        "no-shutdown",
+        None,
+        Group.GENERAL,
+        "Pause when the guest switches the machine off. Short for -action shutdown=pause.",
+        process.fold_no_shutdown,
+    ),
+    Option(
+        "action",
+        "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]",
+        Group.GENERAL,
+        "What a reset, a shutdown or a panic of the guest leads to.",
+        process.fold_action,
+        repeatable=True,
+    ),
+)
+
+_MACHINE = (
+    Option(
+        "machine",
+        "[type=]NAME[,accel=A[:B]...][,dump-guest-core=on|off]",
+        Group.MACHINE,
+        "The machine: `pc` or `none`; `help` lists them. `accel` names accelerators in order of preference. With "
+        "dump-guest-core=off a core dump of the process leaves the guest's memory out.",
+        machine.fold_machine,
+        aliases=("M",),
+        repeatable=True,
+    ),
+    Option(
+        "accel",
+        "NAME[,option=value]...",
+        Group.MACHINE,
+        "Who runs the CPUs: `kvm` or `unicorn` (also called `tcg`); `help` lists what works here. Given several times, "
+        "the first that works is taken. Without it, KVM where the host has hardware virtualization, else Unicorn.",
+        machine.fold_accel,
+        repeatable=True,
+    ),
+    Option("enable-kvm", None, Group.MACHINE, "Short for -machine accel=kvm.", machine.fold_enable_kvm),
+    Option(
+        "m",
+        "[size=]SIZE",
+        Group.MACHINE,
+        "The guest's memory: a number of MiB, or a size with a suffix k, M, G, T. 128 MiB unless given.",
+        machine.fold_memory,
+    ),
+    Option(
+        "smp",
+        "[cpus=]N[,sockets=N][,cores=N][,threads=N][,maxcpus=N]",
+        Group.MACHINE,
+        "The number of CPUs and how they are arranged; what is left out follows from the rest.",
+        machine.fold_smp,
+    ),
+    Option("cpu", "MODEL", Group.MACHINE, "The CPU model; `help` lists them.", machine.fold_cpu),
+    Option(
+        "rtc",
+        "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none]",
+        Group.MACHINE,
+        "Where the real-time clock starts (DATE is like 2026-06-17 or 2026-06-17T16:01:21) and which clock drives it.",
+        machine.fold_rtc,
+        repeatable=True,
+    ),
+    Option(
+        "global",
+        "DRIVER.PROPERTY=VALUE",
+        Group.MACHINE,
+        "Another default for a property of all devices of one kind.",
+        machine.fold_global,
+        repeatable=True,
+    ),
+    Option(
+        "device",
+        "help",
+        Group.MACHINE,
+        "List the devices of the machine. Adding devices is not supported yet.",
+        machine.fold_device,
+    ),
+)
+
+_BOOT = (
+    Option("kernel", "FILE", Group.BOOT, "A Linux kernel: bzImage or 64-bit ELF.", boot.fold_kernel),
+    Option("initrd", "FILE", Group.BOOT, "The kernel's initial RAM disk.", boot.fold_initrd),
+    Option("append", "TEXT", Group.BOOT, "The kernel's command line.", boot.fold_append),
+    Option("bios", "FILE", Group.BOOT, "A firmware image.", boot.fold_bios),
+    Option("demo", None, Group.BOOT, "The built-in demonstration guest (Varan's own option).", boot.fold_demo),
+    Option(
+        "boot",
+        "[strict=on|off][,menu=off]",
+        Group.BOOT,
+        "Accepted for the sake of management tools: there are no disks to choose from yet.",
+        machine.fold_boot,
+    ),
+)
+
+_DEVICE_FORMS = (
+    "none, null, stdio, pty, file:PATH, pipe:PATH, unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,...], "
+    "telnet:HOST:PORT[,...], or chardev:ID"
+)
+
+_CHARDEVS = (
+    Option(
+        "chardev",
+        "BACKEND,id=ID[,mux=on|off][,option=value]...",
+        Group.CHARDEV,
+        "A character device; `help` lists the backends. With mux=on several users share it: Ctrl-A h shows the keys.",
+        chardevs.fold_chardev,
+        repeatable=True,
+    ),
+    Option(
+        "serial",
+        "DEVICE",
+        Group.CHARDEV,
+        f"Where the next of up to four serial ports leads. DEVICE: {_DEVICE_FORMS}. `mon:` before it shares it with a "
+        "monitor.",
+        chardevs.fold_serial,
+        repeatable=True,
+    ),
+    Option(
+        "monitor",
+        "DEVICE",
+        Group.CHARDEV,
+        "A human monitor there; DEVICE as for -serial.",
+        chardevs.fold_monitor,
+        repeatable=True,
+    ),
+    Option(
+        "qmp",
+        "DEVICE",
+        Group.CHARDEV,
+        "A QMP monitor there; DEVICE as for -serial.",
+        chardevs.fold_qmp,
+        repeatable=True,
+    ),
+    Option(
+        "qmp-pretty",
+        "DEVICE",
+        Group.CHARDEV,
+        "Like -qmp, with replies laid out for reading.",
+        chardevs.fold_qmp_pretty,
+        repeatable=True,
+    ),
+    Option(
+        "mon",
+        "[chardev=]ID[,mode=readline|control][,pretty=on|off]",
+        Group.CHARDEV,
+        "A monitor on a character device: the human one, or QMP with mode=control.",
+        chardevs.fold_mon,
+        repeatable=True,
+    ),
+    Option(
+        "debugcon",
+        "DEVICE",
+        Group.CHARDEV,
+        "Where the guest's debug console leads; DEVICE as for -serial.",
+        chardevs.fold_debugcon,
+    ),
+    Option("parallel", "none", Group.CHARDEV, "There are no parallel ports.", chardevs.fold_parallel),
+)
+
+_DISPLAY = (
+    Option(
+        "nographic",
+        None,
+        Group.DISPLAY,
+        "The first serial port and a monitor share this terminal, unless options lead them elsewhere.",
+        process.fold_nographic,
+    ),
+    Option("display", "none", Group.DISPLAY, "No display; others are not supported yet.", only("none")),
+    Option("vga", "none", Group.DISPLAY, "No display adapter; others are not supported yet.", only("none")),
+)
+
+_PROCESS = (
+    Option(
+        "nodefaults",
+        None,
+        Group.PROCESS,
+        "No serial port and no monitor beside those that options ask for.",
+        process.fold_nodefaults,
+    ),
+    Option(
+        "daemonize",
+        None,
+        Group.PROCESS,
+        "Run in the background: the command returns when sockets and the pid file exist.",
+        process.fold_daemonize,
+    ),
+    Option("pidfile", "FILE", Group.PROCESS, "Write the process's number there.", process.fold_pidfile),
+    Option(
+        "add-fd",
+        "fd=FD,set=SET[,opaque=TEXT]",
+        Group.PROCESS,
+        "Put an inherited file descriptor into a set; /dev/fdset/SET as a file name means it.",
+        process.fold_add_fd,
+        repeatable=True,
+    ),
+    Option(
+        "msg",
+        "[timestamp=on|off][,guest-name=on|off]",
+        Group.PROCESS,
+        "Messages begin with the time, with the machine's name.",
+        process.fold_msg,
+        repeatable=True,
+    ),
+    Option("d", "ITEM[,ITEM]...", Group.PROCESS, "Log these subjects; `help` lists them.", process.fold_log_items),
+    Option("D", "FILE", Group.PROCESS, "Log there instead of to the terminal.", process.fold_log_file),
+)
+
+_ABSENT = (
+    Option("no-user-config", None, Group.ABSENT, "Configuration files are never read.", nothing),
+    Option("no-hpet", None, Group.ABSENT, "There is no HPET.", nothing),
+    Option("no-acpi", None, Group.ABSENT, "There is no ACPI.", nothing),
+    Option("net", "none", Group.ABSENT, "There is no network adapter.", only("none")),
+    Option("nic", "none", Group.ABSENT, "There is no network adapter.", only("none")),
+    Option(
+        "overcommit",
+        "[mem-lock=off][,cpu-pm=off]",
+        Group.ABSENT,
+        "Memory is not locked, the guest does not manage the host CPU's power.",
+        only_off("mem-lock", "cpu-pm"),
+    ),
+    Option("sandbox", "off", Group.ABSENT, "System calls are not filtered.", only("off")),
+)
+
+_REFUSED = tuple(
+    Option(name, argument, Group.REFUSED, f"There are no {what} yet.", refuse(what)) for name, argument, what in REFUSED
+)
+
+OPTIONS: tuple[Option, ...] = (
+    *_GENERAL,
+    *_MACHINE,
+    *_BOOT,
+    *_CHARDEVS,
+    *_DISPLAY,
+    *_PROCESS,
+    *_ABSENT,
+    *_REFUSED,
+)
+
+
+def parse_command_line(arguments: Sequence[str], program: str) -> Configuration:
+    """What a command line in QEMU's grammar asks for.
+
+    Raises UsageError for a bad one, and HelpRequested when it asks for a list.
+    """
+    builder = Builder(program)
+    for occurrence in parse_arguments(arguments, OPTIONS):
+        occurrence.apply(builder)
+    return builder.finish()
+
+
+def render_help(program: str) -> str:
+    """What -help prints: the options by group."""
+    lines = [f"usage: {program} [options]"]
+    for group in Group:
+        members = [option for option in OPTIONS if option.group is group]
+        lines += ["", f"{group.value}:"]
+        if group is Group.REFUSED:
+            lines += textwrap.wrap(
+                " ".join(f"-{option.name}" for option in members), 78, initial_indent="  ", subsequent_indent="  "
+            )
+            continue
+        for option in members:
+            also = "".join(f", -{alias}" for alias in option.aliases)
+            lines.append(f"  {option.synopsis}{also}")
+            lines += textwrap.wrap(option.help, 78, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)

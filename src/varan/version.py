@@ -1,0 +1,3 @@
+"""Varan's version."""
+
+VERSION = "0.1.0"
