@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from varan.api.values import ShutdownCause
+from varan.api.values import PanicAction, ShutdownCause
 from varan.cli import daemon, logs, pidfile
 from varan.cli.builder import Configuration
 from varan.cli.process import InheritedFd, ProcessSpec
 from varan.errors import VaranError
-from varan.machine.spec import MachineSpec, PanicAction
+from varan.machine.spec import MachineSpec
 
 SWITCH_INTERVAL = 1e-4
 """Seconds after which a vCPU thread hands the interpreter to a waiting loop: bounds the latency of monitors."""

@@ -15,11 +15,11 @@ from typing import Protocol
 from varan.accel.base import Exit, ExitReason, Vcpu
 from varan.accel.executor import VcpuThread
 from varan.api import events
-from varan.api.values import RunState, ShutdownCause
+from varan.api.values import RebootAction, RunState, ShutdownAction, ShutdownCause
 from varan.core.events import EventBus
 from varan.errors import GenericError, MigrationExpected
 from varan.machine.runstate import NEEDS_RESET, RunStateMachine
-from varan.machine.spec import Actions, RebootAction, ShutdownAction
+from varan.machine.spec import Actions
 
 log = logging.getLogger("varan.machine")
 

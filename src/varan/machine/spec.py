@@ -6,6 +6,8 @@ import enum
 import uuid as uuid_module
 from dataclasses import dataclass, field
 
+from varan.api.values import PanicAction, RebootAction, ShutdownAction
+
 MIB = 1 << 20
 
 
@@ -35,23 +37,6 @@ class MonitorSpec:
     mode: MonitorMode = MonitorMode.READLINE
     pretty: bool = False
     id: str | None = None
-
-
-class RebootAction(enum.Enum):
-    RESET = "reset"
-    SHUTDOWN = "shutdown"
-
-
-class ShutdownAction(enum.Enum):
-    POWEROFF = "poweroff"
-    PAUSE = "pause"
-
-
-class PanicAction(enum.Enum):
-    PAUSE = "pause"
-    SHUTDOWN = "shutdown"
-    EXIT_FAILURE = "exit-failure"
-    NONE = "none"
 
 
 @dataclass(slots=True)

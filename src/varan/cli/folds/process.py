@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from varan.api.values import PanicAction, RebootAction, ShutdownAction
 from varan.cli import catalogue, logs
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
 from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.process import InheritedFd
-from varan.machine.spec import PanicAction, RebootAction, ShutdownAction
 
 
 def fold_name(builder: Builder, value: str) -> None:

@@ -1,0 +1,169 @@
+"""A machine as a Python object.
+
+    async with varan.Machine(kernel="vmlinuz", initrd="initrd.img", append="console=ttyS0", memory="256M") as vm:
+        await vm.start()
+        await vm.serial.expect("login:")
+"""
+
+from __future__ import annotations
+
+import os
+import uuid as uuid_module
+from types import TracebackType
+
+from varan.api.values import RunState, ShutdownCause
+from varan.core.sizes import parse_size
+from varan.embed.compose import attach_monitors
+from varan.embed.console import Console
+from varan.embed.local import LocalClient
+from varan.embed.memory import GuestMemory
+from varan.machine.machine import Machine as WholeMachine
+from varan.machine.spec import BootSpec, ChardevSpec, MachineSpec, MonitorMode, MonitorSpec
+from varan.machine.vcpus import VcpuHandle
+
+Path = str | os.PathLike[str]
+QMP_CHARDEV = "qmp"
+
+
+class Machine:
+    """A virtual machine of this program's own.
+
+    Use it in `async with`, which acquires everything the machine needs (and raises VaranError for what cannot be had)
+    and releases it at the end. The guest runs from `start` on.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        append: str = "",
+        memory: int | str = "128M",
+        cpus: int = 1,
+        cpu_model: str | None = None,
+        accel: str | None = None,
+        name: str | None = None,
+        uuid: uuid_module.UUID | str | None = None,
+        qmp: str | None = None,
+        demo: bool | None = None,
+        spec: MachineSpec | None = None,
+    ) -> None:
+        """`memory`: bytes, or a size as the command line takes it ("256M", "1G").
+
+        `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `qmp`: an
+        address where other programs may connect ("unix:vm.sock"). With neither `kernel` nor `demo=False` the built-in
+        demonstration guest boots. `spec` describes everything at once instead of all the others. Raises ValueError.
+        """
+        if spec is None:
+            spec = MachineSpec(
+                name=name,
+                uuid=uuid_module.UUID(uuid) if isinstance(uuid, str) else uuid,
+                memory=_bytes(memory),
+                cpus=cpus,
+                cpu_model=cpu_model,
+                accelerators=(_accelerator(accel),) if accel else (),
+                boot=BootSpec(
+                    kernel=os.fspath(kernel) if kernel is not None else None,
+                    initrd=os.fspath(initrd) if initrd is not None else None,
+                    append=append,
+                    demo=kernel is None if demo is None else demo,
+                ),
+                serials=("serial0",),
+                chardevs=(_qmp_chardev(qmp),) if qmp else (),
+                monitors=(MonitorSpec(QMP_CHARDEV, MonitorMode.CONTROL),) if qmp else (),
+            )
+        self.serial = Console("serial0")
+        """The first serial port: what the guest prints, and where to type."""
+        self._whole = WholeMachine(spec, {"serial0": self.serial})
+        attach_monitors(self._whole)
+        self.qmp = LocalClient(self._whole)
+        """The machine's QMP commands as typed methods, and its events, without a socket."""
+
+    @property
+    def spec(self) -> MachineSpec:
+        """The description it was made from."""
+        return self._whole.spec
+
+    @property
+    def memory(self) -> GuestMemory:
+        """Guest-physical memory."""
+        return GuestMemory(self._whole.memory)
+
+    @property
+    def cpus(self) -> list[VcpuHandle]:
+        """The vCPUs."""
+        return self._whole.vcpus
+
+    @property
+    def status(self) -> RunState:
+        """The run state."""
+        return self._whole.run_state.state
+
+    async def open(self) -> None:
+        """Acquire what the machine needs; `async with` does this. Raises VaranError."""
+        await self._whole.open()
+
+    async def close(self) -> None:
+        """Release everything at once, whatever the guest is doing."""
+        self.qmp.close()
+        await self._whole.close()
+
+    async def start(self) -> None:
+        """Let the guest run."""
+        await self._whole.cont()
+
+    async def pause(self) -> None:
+        """Stop the guest where it is."""
+        await self._whole.stop()
+
+    async def resume(self) -> None:
+        """Let a paused guest run on."""
+        await self._whole.cont()
+
+    async def reset(self) -> None:
+        """Reset the machine as its reset button would."""
+        await self._whole.system_reset()
+
+    async def quit(self) -> ShutdownCause:
+        """End the machine and wait until it has ended."""
+        self._whole.quit(ShutdownCause.HOST_QMP_QUIT)
+        return await self.wait_closed()
+
+    async def wait_closed(self) -> ShutdownCause:
+        """Wait until the machine ends by itself (the guest powers off, somebody says `quit`); says why."""
+        cause = await self._whole.wait_closed()
+        self.qmp.close()
+        return cause
+
+    async def __aenter__(self) -> Machine:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _bytes(memory: int | str) -> int:
+    size = parse_size(memory) if isinstance(memory, str) else memory
+    if size is None:
+        raise ValueError(f"memory={memory!r}: write a number of bytes or a size such as '256M'")
+    return size
+
+
+def _accelerator(text: str) -> tuple[str, dict[str, str]]:
+    name, *options = text.split(",")
+    return name, dict(option.partition("=")[::2] for option in options)
+
+
+def _qmp_chardev(address: str) -> ChardevSpec:
+    kind, _, rest = address.partition(":")
+    if kind == "unix" and rest:
+        options = {"path": rest}
+    elif kind == "tcp" and ":" in rest:
+        host, _, port = rest.rpartition(":")
+        options = {"host": host, "port": port}
+    else:
+        raise ValueError(f"qmp='{address}': write unix:PATH or tcp:HOST:PORT")
+    return ChardevSpec(QMP_CHARDEV, "socket", {**options, "server": "on", "wait": "off"})

@@ -1,0 +1,172 @@
+"""The task that moves a machine between run states, with vCPUs that only idle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.fake_vm import IdleVcpu, IdleVm
+from varan.accel.base import SHUTDOWN, Exit, ExitReason
+from varan.accel.executor import VcpuThread
+from varan.api import events
+from varan.api.events import Event
+from varan.api.values import RebootAction, RunState, ShutdownAction, ShutdownCause
+from varan.core.events import EventBus
+from varan.errors import GenericError
+from varan.machine.lifecycle import Lifecycle
+from varan.machine.spec import Actions
+
+
+class IdleGuest:
+    """What a Lifecycle controls: one idle vCPU, a clock that is a flag, and a count of restarts."""
+
+    def __init__(self, actions: Actions) -> None:
+        self.events = EventBus()
+        self.seen: list[Event] = []
+        self.events.subscribe(lambda event, seconds, microseconds: self.seen.append(event))
+        self.lifecycle = Lifecycle(self, self.events, actions)
+        self.lifecycle.open()
+        self.clock_runs = False
+        self.restarts = 0
+        thread = VcpuThread(IdleVm(), [0], threading.RLock(), None, self.lifecycle.vcpu_exit, "test")
+        self.threads = [thread]
+        vcpu = thread.vcpus[0]
+        assert isinstance(vcpu, IdleVcpu)
+        self.vcpu = vcpu
+
+    def start_clock(self) -> None:
+        self.clock_runs = True
+
+    def stop_clock(self) -> None:
+        self.clock_runs = False
+
+    async def restart(self) -> None:
+        assert not self.vcpu.running.is_set()
+        self.restarts += 1
+
+    def kinds(self) -> list[str]:
+        return [type(event).NAME for event in self.seen]
+
+    async def until(self, kind: str) -> None:
+        async with asyncio.timeout(10):
+            while kind not in self.kinds():
+                await asyncio.sleep(0.001)
+
+
+async def made(actions: Actions) -> AsyncIterator[IdleGuest]:
+    guest = IdleGuest(actions)
+    yield guest
+    for thread in guest.threads:
+        thread.close()
+    await guest.lifecycle.close()
+
+
+@pytest.fixture
+async def guest() -> AsyncIterator[IdleGuest]:
+    async for one in made(Actions()):
+        yield one
+
+
+@pytest.fixture
+async def stubborn() -> AsyncIterator[IdleGuest]:
+    """As with -no-reboot and -no-shutdown."""
+    async for one in made(Actions(reboot=RebootAction.SHUTDOWN, shutdown=ShutdownAction.PAUSE)):
+        yield one
+
+
+async def test_cont_runs_vcpus_and_clock_and_tells(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    assert guest.lifecycle.run_state.state is RunState.RUNNING
+    assert guest.clock_runs
+    assert guest.vcpu.running.wait(10)
+    assert guest.kinds() == ["RESUME"]
+
+
+async def test_stop_returns_when_no_guest_code_runs_any_more(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    assert guest.vcpu.running.wait(10)
+    await guest.lifecycle.stop()
+    assert not guest.vcpu.running.is_set()
+    assert not guest.clock_runs
+    assert guest.kinds() == ["RESUME", "STOP"]
+
+
+async def test_stop_and_cont_of_a_machine_that_is_there_already_say_nothing(guest: IdleGuest) -> None:
+    await guest.lifecycle.stop()
+    assert guest.lifecycle.run_state.state is RunState.PRELAUNCH
+    await guest.lifecycle.cont()
+    await guest.lifecycle.cont()
+    assert guest.kinds() == ["RESUME"]
+
+
+async def test_a_reset_of_a_running_machine_restarts_it_and_it_runs_on(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    await guest.lifecycle.reset()
+    assert guest.restarts == 1
+    assert guest.lifecycle.run_state.running
+    assert guest.seen[-1] == events.Reset(guest=False, reason=ShutdownCause.HOST_QMP_SYSTEM_RESET)
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_a_reset_of_a_paused_machine_leaves_it_in_prelaunch(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    await guest.lifecycle.stop()
+    await guest.lifecycle.reset()
+    assert guest.lifecycle.run_state.state is RunState.PRELAUNCH
+
+
+async def test_a_triple_fault_is_the_guests_own_reset(guest: IdleGuest) -> None:
+    guest.vcpu.exits.append(SHUTDOWN)
+    await guest.lifecycle.cont()
+    await guest.until("RESET")
+    assert guest.seen[-1] == events.Reset(guest=True, reason=ShutdownCause.GUEST_RESET)
+    assert guest.restarts == 1
+
+
+async def test_an_accelerator_failure_stops_in_internal_error_until_a_reset(guest: IdleGuest) -> None:
+    guest.vcpu.exits.append(Exit(ExitReason.INTERNAL_ERROR, "a very odd instruction"))
+    await guest.lifecycle.cont()
+    await guest.until("STOP")
+    assert guest.lifecycle.run_state.state is RunState.INTERNAL_ERROR
+    with pytest.raises(GenericError, match="Resetting"):
+        await guest.lifecycle.cont()
+    await guest.lifecycle.reset()
+    await guest.lifecycle.cont()
+    assert guest.lifecycle.run_state.running
+
+
+async def test_quitting_ends_the_machine_with_its_cause(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.request_shutdown(ShutdownCause.HOST_SIGNAL)
+    assert await guest.lifecycle.ended() is ShutdownCause.HOST_SIGNAL
+    assert guest.seen[-1] == events.Shutdown(guest=False, reason=ShutdownCause.HOST_SIGNAL)
+    assert not guest.vcpu.running.is_set()
+
+
+async def test_with_no_reboot_a_reset_ends_the_machine(guest: IdleGuest) -> None:
+    guest.lifecycle.actions.reboot = RebootAction.SHUTDOWN
+    await guest.lifecycle.cont()
+    guest.lifecycle.guest_reset()
+    assert await guest.lifecycle.ended() is ShutdownCause.GUEST_RESET
+    assert guest.restarts == 0
+
+
+async def test_with_no_shutdown_the_guests_end_pauses_it_and_quit_still_ends_it(stubborn: IdleGuest) -> None:
+    await stubborn.lifecycle.cont()
+    stubborn.lifecycle.guest_reset()
+    await stubborn.until("STOP")
+    assert stubborn.kinds() == ["RESUME", "SHUTDOWN", "STOP"]
+    assert stubborn.lifecycle.run_state.state is RunState.SHUTDOWN
+    stubborn.lifecycle.request_shutdown(ShutdownCause.HOST_QMP_QUIT)
+    assert await stubborn.lifecycle.ended() is ShutdownCause.HOST_QMP_QUIT
+
+
+async def test_requests_from_many_sides_happen_one_after_the_other(guest: IdleGuest) -> None:
+    lifecycle = guest.lifecycle
+    await asyncio.gather(*(work() for _ in range(20) for work in (lifecycle.cont, lifecycle.stop, lifecycle.reset)))
+    kinds = [kind for kind in guest.kinds() if kind != "RESET"]
+    assert kinds == ["RESUME", "STOP"] * (len(kinds) // 2)
+    assert guest.restarts == 20
