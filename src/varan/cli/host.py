@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from varan.api.values import PanicAction, ShutdownCause
 from varan.cli import daemon, logs, pidfile
 from varan.cli.builder import Configuration
+from varan.cli.message import one_line
 from varan.cli.process import InheritedFd, ProcessSpec
 from varan.errors import VaranError
 from varan.machine.spec import MachineSpec
@@ -68,7 +69,7 @@ def run(
         _adopt(process.inherited_fds)
         return daemon.detach(host.serve) if process.daemonize else host.serve(announce)
     except VaranError as error:
-        print(form.format(str(error)), file=sys.stderr)
+        print(form.format(one_line(str(error))), file=sys.stderr)
         return 1
 
 

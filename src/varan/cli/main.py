@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from varan.cli.message import complain
 from varan.errors import VaranError
 from varan.version import VERSION
 
@@ -56,7 +57,7 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in SUBCOMMANDS:
         known = ", ".join(SUBCOMMANDS)
-        print(f"varan: {name}: there is no such command; known are {known}", file=sys.stderr)
+        complain("varan", f"{name}: there is no such command; known are {known}")
         return 1
     from varan.cli.option import HelpRequested
     from varan.cli.parser import Parser
@@ -70,7 +71,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(request.text)
         return 0
     except VaranError as error:
-        print(f"varan {name}: {error}", file=sys.stderr)
+        complain(f"varan {name}", error)
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED

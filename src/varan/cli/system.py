@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from varan.cli.message import complain
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import parse_command_line
 
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(request.text)
         return 0
     except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        complain(PROGRAM, error)
         return 1
     from varan.cli import host
 

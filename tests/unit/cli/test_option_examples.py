@@ -1,0 +1,263 @@
+"""Every option of the table, at least once: what it does to the machine or the process."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from typing import Any
+
+import pytest
+
+from varan.cli.builder import Configuration
+from varan.cli.option import HelpRequested, UsageError
+from varan.cli.options import OPTIONS, parse_command_line
+from varan.cli.process import InheritedFd
+from varan.cli.refused import REFUSED
+from varan.machine.spec import (
+    MIB,
+    BootSpec,
+    ChardevSpec,
+    MonitorMode,
+    MonitorSpec,
+    PanicAction,
+    RebootAction,
+    RtcSpec,
+    ShutdownAction,
+    Topology,
+)
+
+PROGRAM = "varan-system-x86_64"
+NULL_SERIAL = ChardevSpec("serial0", "null")
+CONTROL = MonitorMode.CONTROL
+
+EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
+    "name": [
+        ("-name vm", "machine.name", "vm"),
+        ("-name guest=a,,b,process=p,debug-threads=on", "machine.name", "a,b"),
+        ("-name guest=a,process=p", "process.title", "p"),
+        ("-name a -name process=p", "machine.name", "a"),
+        ("-name a,debug-threads=on", "process.name_threads", True),
+        ("", "machine.name", None),
+    ],
+    "uuid": [
+        (
+            "-uuid 550E8400-e29b-41d4-a716-446655440000",
+            "machine.uuid",
+            uuid.UUID("550e8400-e29b-41d4-a716-446655440000"),
+        )
+    ],
+    "S": [("-S", "machine.autostart", False), ("", "machine.autostart", True)],
+    "no-reboot": [("-no-reboot", "machine.actions.reboot", RebootAction.SHUTDOWN)],
+    "no-shutdown": [("-no-shutdown", "machine.actions.shutdown", ShutdownAction.PAUSE)],
+    "action": [
+        ("-action panic=exit-failure", "machine.actions.panic", PanicAction.EXIT_FAILURE),
+        ("-action reboot=shutdown,shutdown=pause", "machine.actions.shutdown", ShutdownAction.PAUSE),
+        ("-no-reboot -action reboot=reset", "machine.actions.reboot", RebootAction.RESET),
+    ],
+    "machine": [
+        ("-machine pc", "machine.machine", "pc"),
+        ("-M none", "machine.machine", "none"),
+        ("-machine type=pc,accel=kvm:tcg", "machine.accelerators", (("kvm", {}), ("unicorn", {}))),
+        ("-machine pc -machine accel=tcg", "machine.accelerators", (("unicorn", {}),)),
+        ("-machine pc,usb=off,vmport=off,dump-guest-core=off", "process.dump_guest_memory", False),
+    ],
+    "accel": [
+        (
+            "-accel kvm -accel tcg,tb-size=64",
+            "machine.accelerators",
+            (("kvm", {}), ("unicorn", {"tb-size": "64"})),
+        ),
+        ("-accel unicorn", "process.announce_accelerator", False),
+        ("", "process.announce_accelerator", True),
+    ],
+    "enable-kvm": [("-enable-kvm", "machine.accelerators", (("kvm", {}),))],
+    "m": [
+        ("-m 256", "machine.memory", 256 * MIB),
+        ("-m 1.5G", "machine.memory", 1536 * MIB),
+        ("-m size=262144k", "machine.memory", 256 * MIB),
+        ("--m 1048577b", "machine.memory", MIB + 4096),
+        ("", "machine.memory", 128 * MIB),
+    ],
+    "smp": [
+        ("-smp 4", "machine.topology", Topology(1, 4, 1)),
+        ("-smp 4", "machine.cpus", 4),
+        ("-smp cpus=8,sockets=2,threads=2", "machine.topology", Topology(2, 2, 2)),
+        ("-smp 8,cores=2", "machine.topology", Topology(4, 2, 1)),
+        ("-smp 8,sockets=2,cores=2", "machine.topology", Topology(2, 2, 2)),
+        ("-smp sockets=2,cores=2", "machine.cpus", 4),
+        ("-smp 1,sockets=1,dies=1,cores=1,threads=1,maxcpus=1", "machine.cpus", 1),
+    ],
+    "cpu": [("-cpu max", "machine.cpu_model", "max"), ("", "machine.cpu_model", None)],
+    "rtc": [
+        ("-rtc base=localtime,clock=vm", "machine.rtc", RtcSpec("localtime", "vm")),
+        ("-rtc base=2026-06-17T16:01:21", "machine.rtc", RtcSpec("2026-06-17T16:01:21", "host")),
+        ("-rtc 2026-06-17 -rtc clock=rt,driftfix=none", "machine.rtc", RtcSpec("2026-06-17", "rt")),
+    ],
+    "global": [
+        ("-global isa-debugcon.iobase=0x402", "machine.globals", (("isa-debugcon", "iobase", "0x402"),)),
+        ("-global driver=a.b,property=c,value=d", "machine.globals", (("a.b", "c", "d"),)),
+    ],
+    "kernel": [("-kernel k", "machine.boot", BootSpec(kernel="k"))],
+    "initrd": [("-kernel k -initrd i", "machine.boot", BootSpec(kernel="k", initrd="i"))],
+    "append": [("-append 'a b,c' -kernel k", "machine.boot", BootSpec(kernel="k", append="a b,c"))],
+    "bios": [("-bios b.bin", "machine.boot", BootSpec(firmware="b.bin"))],
+    "demo": [("-demo", "machine.boot", BootSpec(demo=True))],
+    "boot": [("-boot strict=on,menu=off", "machine.boot", BootSpec())],
+    "chardev": [
+        (
+            "-nodefaults -chardev socket,id=c0,path=/tmp/a,,b,server,nowait,mux=on",
+            "machine.chardevs",
+            (ChardevSpec("c0", "socket", {"path": "/tmp/a,b", "server": "on", "wait": "off"}, True),),
+        ),
+        ("-nodefaults -chardev null,id=n", "machine.chardevs", (ChardevSpec("n", "null"),)),
+    ],
+    "serial": [
+        ("-serial none", "machine.serials", (None,)),
+        ("-serial null -serial null", "machine.serials", ("serial0", "serial1")),
+        ("-serial mon:stdio", "machine.chardevs", (ChardevSpec("serial0", "stdio", {"signal": "off"}, True),)),
+        ("-serial mon:stdio", "machine.monitors", (MonitorSpec("serial0"),)),
+        ("-chardev null,id=n -serial chardev:n", "machine.serials", ("n",)),
+        ("-serial file:/tmp/x", "machine.chardevs", (ChardevSpec("serial0", "file", {"path": "/tmp/x"}),)),
+        ("", "machine.serials", ("serial0",)),
+        ("", "machine.chardevs", (NULL_SERIAL,)),
+    ],
+    "monitor": [
+        ("-monitor none", "machine.monitors", ()),
+        ("-monitor stdio", "machine.monitors", (MonitorSpec("compat_monitor0", id="compat_monitor0"),)),
+    ],
+    "qmp": [
+        (
+            "-qmp unix:vm.sock,server=on,wait=off",
+            "machine.chardevs",
+            (
+                ChardevSpec("compat_monitor0", "socket", {"path": "vm.sock", "server": "on", "wait": "off"}),
+                NULL_SERIAL,
+            ),
+        ),
+        (
+            "-qmp stdio -qmp tcp:localhost:4444,server,nowait",
+            "machine.monitors",
+            (
+                MonitorSpec("compat_monitor0", CONTROL, id="compat_monitor0"),
+                MonitorSpec("compat_monitor1", CONTROL, id="compat_monitor1"),
+            ),
+        ),
+    ],
+    "qmp-pretty": [
+        ("-qmp-pretty stdio", "machine.monitors", (MonitorSpec("compat_monitor0", CONTROL, True, "compat_monitor0"),))
+    ],
+    "mon": [
+        (
+            "-chardev stdio,id=c -mon chardev=c,mode=control,pretty=on,id=m",
+            "machine.monitors",
+            (MonitorSpec("c", CONTROL, True, "m"),),
+        ),
+        ("-mon c -chardev stdio,id=c", "machine.monitors", (MonitorSpec("c"),)),
+    ],
+    "debugcon": [
+        ("-debugcon file:d.log", "machine.debug_console", "debugcon"),
+        ("-chardev null,id=d -debugcon chardev:d", "machine.debug_console", "d"),
+    ],
+    "parallel": [("-parallel none", "machine.serials", ("serial0",))],
+    "nographic": [
+        ("-nographic", "machine.chardevs", (ChardevSpec("serial0", "stdio", {"signal": "off"}, True),)),
+        ("-nographic", "machine.monitors", (MonitorSpec("serial0"),)),
+        ("-nographic", "machine.serials", ("serial0",)),
+        ("-nographic -monitor none", "machine.chardevs", (ChardevSpec("serial0", "stdio"),)),
+        ("-nographic -serial null", "machine.monitors", (MonitorSpec("compat_monitor0"),)),
+        ("-nographic -nodefaults", "machine.chardevs", ()),
+    ],
+    "display": [("-display none", "machine.monitors", ())],
+    "vga": [("-vga none", "machine.monitors", ())],
+    "nodefaults": [
+        ("-nodefaults", "machine.serials", ()),
+        ("-nodefaults -serial null", "machine.serials", ("serial0",)),
+    ],
+    "daemonize": [("-daemonize", "process.daemonize", True)],
+    "pidfile": [("-pidfile /run/x.pid", "process.pidfile", "/run/x.pid")],
+    "add-fd": [
+        ("-add-fd fd=7,set=2,opaque=rw:/x", "process.inherited_fds", (InheritedFd(7, 2, "rw:/x"),)),
+        ("-kernel /dev/fdset/2 -add-fd fd=7,set=2", "machine.boot", BootSpec(kernel="/dev/fd/7")),
+        (
+            "-nodefaults -chardev file,id=f,path=/dev/fdset/3 -add-fd fd=8,set=3",
+            "machine.chardevs",
+            (ChardevSpec("f", "file", {"path": "/dev/fd/8"}),),
+        ),
+    ],
+    "msg": [
+        ("-msg timestamp=on", "process.timestamps", True),
+        ("-msg timestamp,guest-name=on -name x", "process.label", "x"),
+        ("-msg timestamp=off", "process.timestamps", False),
+    ],
+    "d": [("-d accel,qmp", "process.log_items", ("accel", "qmp"))],
+    "D": [("-D /tmp/log", "process.log_file", "/tmp/log")],
+    "no-user-config": [("-no-user-config", "machine.machine", "pc")],
+    "no-hpet": [("-no-hpet", "machine.machine", "pc")],
+    "no-acpi": [("-no-acpi", "machine.machine", "pc")],
+    "net": [("-net none", "machine.machine", "pc")],
+    "nic": [("-nic none", "machine.machine", "pc")],
+    "overcommit": [("-overcommit mem-lock=off,cpu-pm=off", "machine.machine", "pc")],
+    "sandbox": [("-sandbox off", "machine.machine", "pc")],
+}
+"""Option: command lines that use it, and what each leads to."""
+
+HELP_EXAMPLES = {
+    "help": ("-help", "Machine and CPU:"),
+    "version": ("-version", "Varan version "),
+    "machine": ("-machine help", "  none  empty machine"),
+    "accel": ("-accel help", "unicorn"),
+    "cpu": ("-cpu help", "Available CPUs:"),
+    "chardev": ("-chardev help", "  ringbuf"),
+    "device": ("-device help", "isa-serial"),
+    "d": ("-d help", "chardev"),
+}
+"""Option: a command line that asks for a list, and something the list holds."""
+
+
+def configuration(line: str) -> Configuration:
+    return parse_command_line(shlex.split(line), PROGRAM)
+
+
+def attribute(whole: object, path: str) -> object:
+    for name in path.split("."):
+        whole = getattr(whole, name)
+    return whole
+
+
+def test_every_option_has_an_example() -> None:
+    shown = EXAMPLES.keys() | HELP_EXAMPLES.keys() | {name for name, _, _ in REFUSED}
+    assert shown == {option.name for option in OPTIONS}
+
+
+def test_names_and_aliases_are_unique() -> None:
+    names = [name for option in OPTIONS for name in (option.name, *option.aliases)]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "expected"), [example for examples in EXAMPLES.values() for example in examples]
+)
+def test_option_leads_to(line: str, path: str, expected: object) -> None:
+    assert attribute(configuration(line), path) == expected
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_uses_its_option(name: str) -> None:
+    option = next(option for option in OPTIONS if option.name == name)
+    words = {word for line, _, _ in EXAMPLES[name] for word in shlex.split(line)}
+    assert words & {f"{dashes}{spelled}" for spelled in (option.name, *option.aliases) for dashes in ("-", "--")}
+
+
+@pytest.mark.parametrize(("line", "part"), HELP_EXAMPLES.values())
+def test_help_lists(line: str, part: str) -> None:
+    with pytest.raises(HelpRequested) as caught:
+        configuration(line)
+    assert part in caught.value.text
+
+
+@pytest.mark.parametrize(("name", "argument", "what"), REFUSED)
+def test_absent_feature_is_refused_by_name(name: str, argument: str | None, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        configuration(f"-{name} x" if argument else f"-{name}")
+    quoted = f"-{name} x" if argument else f"-{name}"
+    assert str(caught.value) == f"{quoted}: not supported yet: there are no {what}"
