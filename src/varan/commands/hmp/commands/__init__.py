@@ -1,0 +1,1 @@
+"""The human monitor's commands, one file per group."""

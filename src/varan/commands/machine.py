@@ -1,0 +1,153 @@
+"""Handlers of schema/machine.json."""
+
+from __future__ import annotations
+
+from varan.accel import registry as accelerators
+from varan.api.values import (
+    CpuInfo,
+    CpuInfoFast,
+    CpuInstanceProperties,
+    CurrentMachineParams,
+    KvmInfo,
+    MemoryInfo,
+    NameInfo,
+    SysEmuTarget,
+    TargetInfo,
+    UuidInfo,
+    X8664CpuInfoFast,
+)
+from varan.commands import dump
+from varan.commands.registry import handler
+from varan.commands.whole_file import WholeFile
+from varan.core.memory import MemorySpace
+from varan.errors import InvalidParameterValue, Unsupported
+from varan.machine.machine import Machine
+from varan.machine.spec import Topology
+from varan.machine.vcpus import VcpuHandle
+
+
+def find_vcpu(machine: Machine, index: int | None, parameter: str = "cpu-index") -> VcpuHandle:
+    """The vCPU numbered `index` (None: the first). Raises InvalidParameterValue when there is none."""
+    number = index or 0
+    if not 0 <= number < len(machine.vcpus):
+        raise InvalidParameterValue(parameter, "a CPU number")
+    return machine.vcpus[number]
+
+
+@handler("query-name")
+async def query_name(machine: Machine) -> NameInfo:
+    """Empty for a machine without a name."""
+    return NameInfo(name=machine.name) if machine.name else NameInfo()
+
+
+@handler("query-uuid")
+async def query_uuid(machine: Machine) -> UuidInfo:
+    """All zeros for a machine without one."""
+    return UuidInfo(UUID=str(machine.uuid))
+
+
+@handler("query-kvm")
+async def query_kvm(machine: Machine) -> KvmInfo:
+    """`present` comes from the host as it is now."""
+    accelerator = machine.accelerator
+    return KvmInfo(
+        enabled=accelerator is not None and accelerator.name == "kvm",
+        present=accelerators.load("kvm").availability().usable,
+    )
+
+
+@handler("query-target")
+async def query_target(machine: Machine) -> TargetInfo:
+    """Varan's guests are x86."""
+    return TargetInfo(arch=SysEmuTarget.X86_64)
+
+
+@handler("query-cpus")
+async def query_cpus(machine: Machine) -> list[CpuInfo]:
+    """Asks every vCPU."""
+    answers = []
+    for vcpu in machine.vcpus:
+        pc, halted = await vcpu.glance()
+        answers.append(
+            CpuInfo(
+                CPU=vcpu.index,
+                current=vcpu.index == 0,
+                halted=halted,
+                pc=_signed(pc),
+                thread_id=vcpu.thread_id,
+            )
+        )
+    return answers
+
+
+def _signed(address: int) -> int:
+    """An address as the protocol's `int` carries it."""
+    return (address + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+@handler("query-cpus-fast")
+async def query_cpus_fast(machine: Machine) -> list[CpuInfoFast]:
+    """Asks no vCPU."""
+    topology = machine.spec.topology or Topology(cores=machine.spec.cpus)
+    return [
+        X8664CpuInfoFast(
+            cpu_index=vcpu.index,
+            qom_path=f"/machine/cpu[{vcpu.index}]",
+            thread_id=vcpu.thread_id,
+            props=_place(topology, vcpu.index),
+        )
+        for vcpu in machine.vcpus
+    ]
+
+
+def _place(topology: Topology, index: int) -> CpuInstanceProperties:
+    core, thread = divmod(index, topology.threads)
+    socket, core = divmod(core, topology.cores)
+    return CpuInstanceProperties(socket_id=socket, die_id=0, core_id=core, thread_id=thread)
+
+
+@handler("cpu")
+async def cpu(machine: Machine, index: int) -> None:
+    """Does nothing, as documented."""
+
+
+@handler("memsave")
+async def memsave(machine: Machine, val: int, size: int, filename: str, cpu_index: int | None = None) -> None:
+    """Memory by virtual address, as the vCPU maps it."""
+    vcpu = find_vcpu(machine, cpu_index)
+    dump.check_size(size)
+    async with WholeFile(filename) as file:
+        await dump.save_virtual(vcpu, machine.memory, val, size, file)
+
+
+@handler("pmemsave")
+async def pmemsave(machine: Machine, val: int, size: int, filename: str) -> None:
+    """Memory by physical address."""
+    dump.check_size(size)
+    async with WholeFile(filename) as file:
+        await dump.save_physical(machine.memory, val, size, file)
+
+
+@handler("inject-nmi")
+async def inject_nmi(machine: Machine) -> None:
+    """Every vCPU gets one."""
+    if not machine.vcpus:
+        raise Unsupported
+    await machine.inject_nmi()
+
+
+@handler("query-memory-size-summary")
+async def query_memory_size_summary(machine: Machine) -> MemoryInfo:
+    """Counted from what is mapped, not from what was asked for."""
+    return MemoryInfo(base_memory=ram_size(machine.memory))
+
+
+def ram_size(memory: MemorySpace) -> int:
+    """Bytes of RAM in the address space."""
+    return sum(region.end - region.start for region in memory if region.ram is not None and not region.readonly)
+
+
+@handler("query-current-machine")
+async def query_current_machine(machine: Machine) -> CurrentMachineParams:
+    """Guests cannot sleep (ACPI S3) yet."""
+    return CurrentMachineParams(wakeup_suspend_support=False)

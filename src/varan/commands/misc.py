@@ -1,0 +1,17 @@
+"""Handlers of schema/misc.json."""
+
+from __future__ import annotations
+
+from varan.commands.hmp.session import HmpSession
+from varan.commands.machine import find_vcpu
+from varan.commands.registry import handler
+from varan.machine.machine import Machine
+
+
+@handler("human-monitor-command")
+async def human_monitor_command(machine: Machine, command_line: str, cpu_index: int | None = None) -> str:
+    """Lines end as a terminal wants them: carriage return, newline."""
+    if cpu_index is not None:
+        find_vcpu(machine, cpu_index)
+    text = await HmpSession(machine, cpu_index or 0).execute(command_line)
+    return text.replace("\n", "\r\n")

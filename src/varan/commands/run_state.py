@@ -1,0 +1,52 @@
+"""Handlers of schema/run-state.json."""
+
+from __future__ import annotations
+
+from varan.api.values import PanicAction, RebootAction, RunState, ShutdownAction, StatusInfo
+from varan.commands.registry import handler
+from varan.errors import MigrationExpected
+from varan.machine.machine import Machine
+
+
+@handler("query-status")
+async def query_status(machine: Machine) -> StatusInfo:
+    """The run state."""
+    run_state = machine.run_state
+    return StatusInfo(running=run_state.running, singlestep=False, status=run_state.state)
+
+
+@handler("stop")
+async def stop(machine: Machine) -> None:
+    """Returns once no instruction runs."""
+    await machine.stop()
+
+
+@handler("cont")
+async def cont(machine: Machine) -> None:
+    """Raises MigrationExpected while the machine waits for one."""
+    if machine.run_state.state is RunState.INMIGRATE:
+        raise MigrationExpected
+    await machine.cont()
+
+
+@handler("system_reset")
+async def system_reset(machine: Machine) -> None:
+    """Returns once the machine has been reset."""
+    await machine.system_reset()
+
+
+@handler("set-action")
+async def set_action(
+    machine: Machine,
+    reboot: RebootAction | None = None,
+    shutdown: ShutdownAction | None = None,
+    panic: PanicAction | None = None,
+) -> None:
+    """Holds for what the guest does from now on."""
+    actions = machine.actions
+    if reboot is not None:
+        actions.reboot = reboot
+    if shutdown is not None:
+        actions.shutdown = shutdown
+    if panic is not None:
+        actions.panic = panic
