@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from varan.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from varan.embed.vm import Machine
     from varan.errors import VaranError
     from varan.qmp.client import connect
 
-__version__ = "0.1.0"
 __all__ = ["Machine", "VaranError", "__version__", "connect"]
 
 _WHERE = {"Machine": "varan.embed.vm", "VaranError": "varan.errors", "connect": "varan.qmp.client"}

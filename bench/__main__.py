@@ -1,0 +1,63 @@
+"""Run the measurements and write docs/benchmarks.md: `python -m bench [PART...]`."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.measure import Comparison, Figure
+
+PARTS = ("boot", "qmp", "machines", "startup")
+REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Written by `make bench`. Each row comes from one run on one machine, the two sides taking turns; figures are medians, and only
+the ratios carry over to other machines.
+
+"""
+
+
+def main(names: Sequence[str]) -> int:
+    """Measure the named parts (all when none is named); write the report only when all were measured."""
+    results: list[Comparison | Figure] = []
+    for name in names or PARTS:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        results += importlib.import_module(f"bench.{name}").measure()
+    text = _render(results)
+    print(text)
+    if not names:
+        REPORT.write_text(HEAD + _machine() + text)
+    return 0
+
+
+def _machine() -> str:
+    qemu = subprocess.run(["qemu-system-x86_64", "-version"], capture_output=True, text=True, check=True)
+    version = qemu.stdout.splitlines()[0]
+    return f"Python {platform.python_version()}, {platform.system()} {platform.release()}; {version}.\n\n"
+
+
+def _render(results: Sequence[Comparison | Figure]) -> str:
+    comparisons = [result for result in results if isinstance(result, Comparison)]
+    figures = [result for result in results if isinstance(result, Figure)]
+    lines: list[str] = []
+    if comparisons:
+        lines += ["| work | Varan | other | against | ratio | goal |", "| --- | ---: | ---: | --- | ---: | --- |"]
+        lines += [
+            f"| {row.work} | {row.varan:.4g} {row.unit} | {row.other:.4g} {row.unit} | {row.against} "
+            f"| {row.ratio:.2f}x | {row.goal} |"
+            for row in comparisons
+        ]
+        lines.append("")
+    if figures:
+        lines += ["| work | Varan | goal |", "| --- | ---: | --- |"]
+        lines += [f"| {row.work} | {row.value:.3g} {row.unit} | {row.goal} |" for row in figures]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
