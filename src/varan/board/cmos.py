@@ -1,0 +1,35 @@
+"""What a PC's firmware leaves in the CMOS RAM for the software that comes after it."""
+
+from __future__ import annotations
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+EQUIPMENT = 0x14
+EQUIPMENT_FPU = 0x02
+EQUIPMENT_MOUSE = 0x04
+BASE_MEMORY = 0x15
+EXTENDED_MEMORY = 0x17
+EXTENDED_MEMORY_AGAIN = 0x30
+MEMORY_ABOVE_16M = 0x34
+MEMORY_ABOVE_4G = 0x5B
+CPUS = 0x5F
+"""Number of CPUs less one, where firmware for virtual machines looks for it."""
+BASE_KIB = 640
+
+
+def pc_cells(low: int, high: int, cpus: int) -> dict[int, int]:
+    """CMOS cells for `low` bytes of memory from 0, `high` bytes from 4 GiB, and `cpus` CPUs."""
+    cells = {EQUIPMENT: EQUIPMENT_FPU | EQUIPMENT_MOUSE, CPUS: (cpus - 1) & 0xFF}
+    extended = min(max(low - MIB, 0) // KIB, 0xFFFF)
+    above_16m = min(max(low - 16 * MIB, 0) // (64 * KIB), 0xFFFF)
+    for index, value, size in (
+        (BASE_MEMORY, min(low // KIB, BASE_KIB), 2),
+        (EXTENDED_MEMORY, extended, 2),
+        (EXTENDED_MEMORY_AGAIN, extended, 2),
+        (MEMORY_ABOVE_16M, above_16m, 2),
+        (MEMORY_ABOVE_4G, min(high // (64 * KIB), 0xFFFFFF), 3),
+    ):
+        for at in range(size):
+            cells[index + at] = value >> (8 * at) & 0xFF
+    return cells

@@ -1,0 +1,180 @@
+"""The PC: which devices at which ports and interrupts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from varan.accel.base import Vcpu
+from varan.board.cmos import pc_cells
+from varan.board.rtc import RtcSetting
+from varan.core.clock import Clock, TimerQueue
+from varan.core.memory import GuestRam, MemorySpace
+from varan.core.ports import PortSpace
+from varan.core.state import Device, State, StateError, decode, encode
+from varan.devices.char.debugcon import DebugConsolePort
+from varan.devices.char.serial import SerialPort
+from varan.devices.chipset.a20 import A20Gate
+from varan.devices.chipset.port_b import PortB
+from varan.devices.chipset.post import PostPort
+from varan.devices.input.i8042 import I8042
+from varan.devices.input.port92 import Port92
+from varan.devices.input.ps2_keyboard import Ps2Keyboard
+from varan.devices.input.ps2_mouse import Ps2Mouse
+from varan.devices.irq.i8259 import I8259Pair
+from varan.devices.irq.lines import SharedLine
+from varan.devices.timer.i8254 import I8254
+from varan.devices.timer.mc146818 import Mc146818
+
+GIB = 1 << 30
+LOW_MEMORY_LIMIT = 7 * GIB // 2
+"""Memory up to here lies below 4 GiB in one piece; a machine with more has SPLIT_LOW_MEMORY there."""
+SPLIT_LOW_MEMORY = 3 * GIB
+HIGH_MEMORY = 4 * GIB
+"""Where the rest of a large memory starts."""
+
+TIMER_IRQ = 0
+KEYBOARD_IRQ = 1
+RTC_IRQ = 8
+MOUSE_IRQ = 12
+SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
+"""I/O base and interrupt of COM1 to COM4."""
+
+
+@dataclass(frozen=True)
+class PcConfig:
+    """What varies between PCs. `memory` is in bytes, a multiple of the page size."""
+
+    memory: int
+    cpus: int = 1
+    serial_ports: int = 1
+    rtc: RtcSetting = field(default_factory=RtcSetting)
+    debug_console: bool = True
+
+
+class Pc:
+    """A PC's memory, devices and wiring. After creation everything is in power-on state."""
+
+    has_cpus: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        config: PcConfig,
+        *,
+        lock: threading.RLock,
+        timers: TimerQueue,
+        virtual: Clock,
+        host: Clock,
+        request_reset: Callable[[], None],
+    ) -> None:
+        """`lock` is the machine lock; `request_reset` is called by a device, under it, to reset the machine soon.
+
+        Raises ValueError for a memory size or number of serial ports that a PC cannot have.
+        """
+        if not 0 <= config.serial_ports <= len(SERIAL_PORTS):
+            raise ValueError(f"a PC has up to {len(SERIAL_PORTS)} serial ports, not {config.serial_ports}")
+        self.config = config
+        self.ports = PortSpace()
+        self.memory = MemorySpace()
+        self.ram = GuestRam(config.memory)
+        self.low_memory, self.high_memory = self._map_memory()
+        self.pic = I8259Pair()
+        self.pit = I8254(virtual, timers, self.pic.line(TIMER_IRQ))
+        self.port_b = PortB(virtual, self.pit)
+        self.rtc = Mc146818(
+            virtual if config.rtc.virtual else host,
+            timers,
+            self.pic.line(RTC_IRQ),
+            config.rtc.offset,
+            pc_cells(self.low_memory, self.high_memory, config.cpus),
+        )
+        self.a20 = A20Gate()
+        self.keyboard = Ps2Keyboard()
+        self.mouse = Ps2Mouse()
+        irqs = self.pic.line(KEYBOARD_IRQ), self.pic.line(MOUSE_IRQ)
+        self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
+        self.port92 = Port92(self.a20.switch(), request_reset)
+        self.post = PostPort()
+        self.serials = self._make_serials(lock, virtual, timers)
+        self.debug_console = DebugConsolePort(lock) if config.debug_console else None
+        self.devices = self._name_devices()
+        for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
+            device.map(self.ports)
+        if self.debug_console is not None:
+            self.debug_console.console.map(self.ports)
+
+    def _map_memory(self) -> tuple[int, int]:
+        """Show the RAM in the address space; returns the bytes below and above 4 GiB."""
+        size = self.ram.size
+        low = size if size <= LOW_MEMORY_LIMIT else SPLIT_LOW_MEMORY
+        self.memory.map_ram(0, self.ram, 0, low)
+        if low < size:
+            self.memory.map_ram(HIGH_MEMORY, self.ram, low)
+        return low, size - low
+
+    def _make_serials(self, lock: threading.RLock, clock: Clock, timers: TimerQueue) -> list[SerialPort]:
+        shared = {irq: SharedLine(self.pic.line(irq), self.pic.pulse(irq)) for irq in (3, 4)}
+        serials = []
+        for number, (base, irq) in enumerate(SERIAL_PORTS[: self.config.serial_ports], 1):
+            serial = SerialPort(lock, clock, timers, *shared[irq].output())
+            serial.map(self.ports, base, f"serial{number}")
+            serials.append(serial)
+        return serials
+
+    def _name_devices(self) -> dict[str, Device[Any]]:
+        """Every device, in the order of reset: the interrupt controllers first, since the others drive their inputs."""
+        devices: dict[str, Device[Any]] = {
+            "i8259": self.pic,
+            "i8254": self.pit,
+            "port-b": self.port_b,
+            "mc146818": self.rtc,
+            "ps2-keyboard": self.keyboard,
+            "ps2-mouse": self.mouse,
+            "i8042": self.i8042,
+            "port92": self.port92,
+            "post": self.post,
+        }
+        for number, serial in enumerate(self.serials, 1):
+            devices[f"serial{number}"] = serial.uart
+        if self.debug_console is not None:
+            devices["debug-console"] = self.debug_console.console
+        return devices
+
+    def connect_cpu(self, vcpu: Vcpu) -> None:
+        """Wire the interrupt controllers to the CPU that takes external interrupts."""
+        self.pic.connect(vcpu.pin)
+        vcpu.connect(self.pic)
+
+    def reset(self) -> None:
+        """Put every device into power-on state. Holds the machine lock."""
+        for device in self.devices.values():
+            device.reset()
+
+    def save(self) -> dict[str, Any]:
+        """All device states as plain values, by device name. Holds the machine lock."""
+        return {name: encode(device.save()) for name, device in self.devices.items()}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take over what `save` gave. The virtual clock has been set to the time of the save.
+
+        Raises StateError, having changed nothing, when a device is missing or unknown here, or its state does not fit.
+        """
+        if saved.keys() != self.devices.keys():
+            odd = ", ".join(sorted(saved.keys() ^ self.devices.keys()))
+            raise StateError(f"the saved machine has other devices than this one: {odd}")
+        states: dict[str, State] = {}
+        for name, device in self.devices.items():
+            try:
+                states[name] = decode(device.state_type, saved[name])
+            except StateError as error:
+                raise StateError(f"device '{name}': {error}") from None
+        for name, device in self.devices.items():
+            device.load(states[name])
+        for serial in self.serials:
+            serial.resync()
+
+    def close(self) -> None:
+        """Give the guest's memory back. No vCPU runs any more."""
+        self.ram.close()
