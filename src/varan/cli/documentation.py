@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from varan.cli.option import Group, Option
 from varan.cli.options import OPTIONS
 from varan.cli.run import FLAGS
 
+WIDTH = 120
 TARGET = Path(__file__).parents[3] / "docs" / "command-line.md"
 
 _HEAD = """\
@@ -62,16 +64,18 @@ def _option_sections() -> Iterator[str]:
         yield f"### {group.value}\n"
         if group is Group.REFUSED:
             yield "Each of these ends the program with one line that says so.\n"
-            yield ", ".join(f"`-{option.name}`" for option in members) + "\n"
+            yield textwrap.fill(", ".join(f"`-{option.name}`" for option in members), WIDTH, break_on_hyphens=False)
         else:
-            for option in members:
-                yield _option_entry(option)
+            yield from (_option_entry(option) for option in members)
+        yield ""
 
 
 def _option_entry(option: Option) -> str:
     names = f"`{option.synopsis}`" + "".join(f", `-{alias}`" for alias in option.aliases)
     repeated = " May be given more than once." if option.repeatable else ""
-    return f"{names}\n: {option.help}{repeated}\n"
+    return f"- {names}\\\n" + textwrap.fill(
+        f"{option.help}{repeated}", WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def _lists() -> Iterator[str]:

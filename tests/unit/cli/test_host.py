@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from varan.api.values import ShutdownCause
+from varan.api.values import PanicAction, ShutdownCause
 from varan.cli import host
 from varan.cli.builder import Configuration
 from varan.cli.process import InheritedFd, ProcessSpec
 from varan.errors import VaranError
-from varan.machine.spec import Actions, MachineSpec, PanicAction
+from varan.machine.spec import Actions, MachineSpec
 
 PROGRAM = "varan-test"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from varan.api.values import PanicAction, RebootAction, ShutdownAction
 from varan.cli.builder import Configuration
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import OPTIONS, parse_command_line
@@ -19,10 +20,7 @@ from varan.machine.spec import (
     ChardevSpec,
     MonitorMode,
     MonitorSpec,
-    PanicAction,
-    RebootAction,
     RtcSpec,
-    ShutdownAction,
     Topology,
 )
 

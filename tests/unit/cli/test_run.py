@@ -16,7 +16,7 @@ from varan.machine.spec import MIB, BootSpec, ChardevSpec, MonitorMode, MonitorS
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = Parser(prog="varan")
+    parser: argparse.ArgumentParser = Parser(prog="varan")
     run.add_parser(parser.add_subparsers(dest="command"))
     return parser.parse_args(["run", *arguments])
 
