@@ -153,7 +153,7 @@ put_vendor:
     pop rbx
     ret
 
-# The brand string of CPUID leaves 0x80000002-4, where the CPU has them.
+# A comma and the brand string of CPUID leaves 0x80000002-4, where the CPU has one.
 put_brand:
     push rbx
     push rbp
@@ -161,8 +161,12 @@ put_brand:
     cpuid
     cmp eax, 0x80000004
     jb 2f
-    say ", "
     mov ebp, 0x80000002
+    mov eax, ebp
+    cpuid
+    test eax, eax
+    jz 2f
+    say ", "
 1:  mov eax, ebp
     cpuid
     push rdx

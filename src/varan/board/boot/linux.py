@@ -9,7 +9,6 @@ Physical memory when the kernel starts:
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import NamedTuple
 
@@ -63,7 +62,10 @@ class LinuxBoot:
         return state
 
     def _check_command_line(self, append: str) -> bytes:
-        line = os.fsencode(append)
+        try:
+            line = append.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise BootError(f"the kernel command line is not text: {error.reason} at {error.start}") from None
         limit = min(self._image.command_line_limit, COMMAND_LINE_ROOM)
         if b"\0" in line:
             raise BootError("the kernel command line contains a NUL character")
