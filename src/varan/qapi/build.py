@@ -131,6 +131,19 @@ class Builder:
         if new.discriminator is None:
             raise raw.error(f"discriminator '{name}' is not a member of the base", "discriminator")
 
+    def check_base(self, new: Definition) -> None:
+        """QapiError: a struct is its own base, by however many steps. Its bases can be walked after that."""
+        if not isinstance(new, Object):
+            return
+        seen = {new}
+        base = new.base
+        while base is not None:
+            if base in seen:
+                new.base = None
+                raise self.raw[new].error("it is its own base", "base")
+            seen.add(base)
+            base = base.base
+
     def _is_union(self, found: Object) -> bool:
         return self.raw[found].meta == "union"
 
@@ -251,6 +264,7 @@ def build(raw_definitions: list[RawDefinition], problems: list[Problem]) -> tupl
         except QapiError as error:
             problems.extend(error.problems)
     filled = _collect(builder.fill, declared, problems)
+    filled = _collect(builder.check_base, filled, problems)
     unions = [new for new in filled if isinstance(new, Object) and builder.raw[new].meta == "union"]
     connected = set(_collect(builder.connect, unions, problems))
     return builder, [new for new in filled if new not in unions or new in connected]

@@ -81,7 +81,12 @@ class Doc:
 
     def _version(self, tag: str) -> str | None:
         section = self.tagged(tag)
-        found = _VERSION.match(section.text) if section else None
+        return self.version_of(section) if section else None
+
+    @staticmethod
+    def version_of(section: Section) -> str | None:
+        """The version that a `Since:` or `Removed:` section begins with."""
+        found = _VERSION.match(section.text)
         return found[1] if found else None
 
 

@@ -54,8 +54,10 @@ class _Introspection:
                 arguments = self._use(definition.arguments or self.empty)
                 entity = {"name": definition.name, "meta-type": "event", "arg-type": arguments}
                 entities.append(self._with_features(entity, definition.features))
-        for used in self.used:  # grows while it is walked
-            entities.append(self._type(used))
+        at = 0
+        while at < len(self.used):  # describing a type may bring in more
+            entities.append(self._type(self.used[at]))
+            at += 1
         return entities
 
     def _is_in(self, condition: Condition | None) -> bool:

@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 from varan.qapi.build import build
+from varan.qapi.check import check
 from varan.qapi.definition import META_TYPES, Pragma, RawDefinition
+from varan.qapi.doccheck import check_docs
 from varan.qapi.doccomment import Doc, read_comment
 from varan.qapi.errors import Problem, QapiError
 from varan.qapi.model import Definition, Module, Schema
@@ -53,9 +55,6 @@ class _Loader:
         return self._finish()
 
     def _finish(self) -> Schema:
-        from varan.qapi.check import check
-        from varan.qapi.doccheck import check_docs
-
         builder, built = build(self.definitions, self.problems)
         by_raw: dict[int, Definition] = {id(builder.raw[new]): new for new in built}
         if not self.problems:

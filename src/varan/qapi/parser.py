@@ -7,7 +7,7 @@ looked up again (`Expression.offset_of`) in the rare case that somebody asks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from varan.qapi.errors import Problem, QapiError
@@ -73,26 +73,40 @@ class _Parser:
     def __init__(self, source: Source, lenient: bool) -> None:
         self.source = source
         self.lenient = lenient
-        self.old = source.dialect is Dialect.Y2012
         self.tokens: Tokens = tokenize(source)
         self.kinds = self.tokens.kinds
         self.values = self.tokens.values
         self.at = 0
-        self.result = ParsedFile([], [], [])
+        self.top: dict[str, Any] = {}
+        """The top-level object that is being read, as far as it is."""
+        self.items: list[Comment | Expression] = []
+        self.forgotten: list[Problem] = []
+        self.trailing: list[Problem] = []
 
     def parse(self) -> ParsedFile:
-        items = self.result.items
+        try:
+            self._items()
+        except QapiError as error:
+            located = [replace(problem, subject=_subject(self.top)) for problem in error.problems]
+            raise QapiError(self.forgotten + located) from None
+        self.source.dialect = dialect = _dialect(self.items)
+        problems = [] if dialect is Dialect.Y2012 else self.trailing
+        if self.lenient:
+            return ParsedFile(self.items, problems, self.forgotten)
+        return ParsedFile(self.items, sorted(self.forgotten + problems, key=lambda p: (p.line, p.column)), [])
+
+    def _items(self) -> None:
         while (kind := self.kinds[self.at]) != END:
             start = self.tokens.starts[self.at]
             if kind == COMMENT:
-                items.append(Comment(self.source, start, self.values[self.at]))
+                self.items.append(Comment(self.source, start, self.values[self.at]))
                 self.at += 1
             elif kind == "{":
                 index = self.at
-                items.append(Expression(self.source, self.tokens, index, self._object(1)))
+                self.items.append(Expression(self.source, self.tokens, index, self._object(1)))
+                self.top = {}
             else:
                 raise self._unexpected("an object")
-        return self.result
 
     def _unexpected(self, expected: str) -> QapiError:
         kind, value = self.kinds[self.at], self.values[self.at]
@@ -116,6 +130,8 @@ class _Parser:
     def _object(self, depth: int) -> dict[str, Any]:
         kinds, values = self.kinds, self.values
         result: dict[str, Any] = {}
+        if depth == 1:
+            self.top = result
         self.at += 1
         if kinds[self.at] == "}":
             self.at += 1
@@ -155,7 +171,8 @@ class _Parser:
         kind = self.kinds[self.at]
         if kind == ",":
             self.at += 1
-            if self.old and self.kinds[self.at] == closing:
+            if self.kinds[self.at] == closing:
+                self.trailing.append(self._problem(self.at - 1, f"a comma before '{closing}'"))
                 self.at += 1
                 return False
             return True
@@ -169,8 +186,38 @@ class _Parser:
 
     def _forgotten_comma(self) -> None:
         message = f"a comma is missing before '{self.values[self.at]}'"
-        problem = self.source.problem(self.tokens.ends[self.at - 1], message)
-        (self.result.warnings if self.lenient else self.result.problems).append(problem)
+        self.forgotten.append(self.source.problem(self.tokens.ends[self.at - 1], message, _subject(self.top)))
+
+    def _problem(self, at: int, message: str) -> Problem:
+        return self.source.problem(self.tokens.starts[at], message, _subject(self.top))
+
+
+def _subject(top: dict[str, Any]) -> str | None:
+    """What a definition is called in messages, as far as it has been read."""
+    for key in ("command", "struct", "type", "enum", "union", "event", "alternate"):
+        if isinstance(name := top.get(key), str):
+            return f"{key} '{name}'"
+    return None
+
+
+def _dialect(items: list[Comment | Expression]) -> Dialect:
+    """By what only one of the two languages has; without any of that, today's."""
+    old = False
+    for item in items:
+        if isinstance(item, Comment):
+            continue
+        top = item.value
+        if "struct" in top or "event" in top or "alternate" in top:
+            return Dialect.TODAY
+        if next(iter(top), None) == "type" or ("command" in top and _is_command_of_2012(top)):
+            old = True
+    return Dialect.Y2012 if old else Dialect.TODAY
+
+
+def _is_command_of_2012(top: dict[str, Any]) -> bool:
+    data = top.get("data")
+    types = [top.get("returns"), *(data.values() if isinstance(data, dict) else ())]
+    return "visitor" in types or "no" in (top.get("gen"), top.get("success-response"))
 
 
 def _entries(kinds: list[str], opening: int) -> Iterator[int]:
@@ -185,9 +232,7 @@ def _entries(kinds: list[str], opening: int) -> Iterator[int]:
             if depth == 0:
                 return
             continue
-        if depth == 1 and kinds[at - 1] in ("{", "[", ",") and kind != ",":
-            yield at
-        elif depth == 1 and kind == STRING and kinds[at - 1] in (STRING, "}", "]", WORD):
+        if depth == 1 and kind not in (":", ",") and kinds[at - 1] != ":":
             yield at
         if kind in ("{", "["):
             depth += 1

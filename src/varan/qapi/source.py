@@ -19,10 +19,6 @@ class Dialect(enum.Enum):
     """`struct`, `event`, `alternate`, flat unions, conditions, features, checked comments."""
 
 
-_ONLY_2012 = re.compile(r"^\s*\{\s*'type'\s*:|:\s*'visitor'|'gen'\s*:\s*'no'", re.MULTILINE)
-_ONLY_TODAY = re.compile(r"^\s*\{\s*'(?:struct|event|alternate|include|pragma)'\s*:", re.MULTILINE)
-
-
 class Source:
     """One file: `path` as messages show it, its text, and the include directive that brought it in."""
 
@@ -32,8 +28,8 @@ class Source:
         self.path = path
         self.text = text
         self.included_from = included_from
-        old = _ONLY_2012.search(text) is not None and _ONLY_TODAY.search(text) is None
-        self.dialect = Dialect.Y2012 if old else Dialect.TODAY
+        self.dialect = Dialect.TODAY
+        """The parser finds it out."""
         self._line_starts: list[int] | None = None
 
     def position(self, offset: int) -> tuple[int, int]:

@@ -51,9 +51,7 @@ def emit_client(schema: Schema, names: TypeNames) -> str:
 
 def _method(command: Command, types: Annotations) -> list[str]:
     result = returned(command, types)
-    head = call(
-        f"async def {identifier(command.name)}", ["self", *signature(command, types)], f" -> {result}:", INDENT
-    )
+    head = call(f"async def {identifier(command.name)}", ["self", *signature(command, types)], f" -> {result}:", INDENT)
     lines = [*head, *docstring(_documentation(command), _BODY)]
     if not command.generated:
         invocation = [f'{_BODY}await self.execute("{command.name}", arguments)']

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from varan.qapi.emit.fields import INDENT, struct_fields
 from varan.qapi.emit.names import Annotations, TypeNames, camel, cannot_emit, constant, identifier, integer
-from varan.qapi.emit.text import HEADER, call, docstring
+from varan.qapi.emit.text import HEADER, WIDTH, docstring
 from varan.qapi.model import Alternate, Array, Builtin, Command, Enum, Event, Member, Object, Schema, Type
 
 _IMPORTS = """
@@ -39,7 +39,7 @@ class _Values:
         self.inputs = _reachable(command.arguments for command in schema.commands.values())
         self.done: set[Object] = set()
         self.lines: list[str] = []
-        self.aliases: list[tuple[Type, str, list[str]]] = []
+        self.aliases: list[tuple[Object | Alternate, str, list[str]]] = []
 
     def emit(self) -> str:
         for known in self.schema.types.values():
@@ -145,15 +145,15 @@ class _Values:
             for known, name, members in ready:
                 pending.discard(name)
                 yield ""
-                yield from call(f"{name}: TypeAlias = Union", members, "", "") if not members else _alias(name, members)
-                if isinstance(known, Object | Alternate) and known.doc:
+                yield from _alias(name, members)
+                if known.doc:
                     yield from docstring(known.doc.text, "")
             waiting = [entry for entry in waiting if entry not in ready]
 
 
 def _alias(name: str, members: list[str]) -> list[str]:
     line = f"{name}: TypeAlias = {' | '.join(members)}"
-    if len(line) <= 110:
+    if len(line) <= WIDTH:
         return [line]
     return [f"{name}: TypeAlias = (", f"    {members[0]}", *(f"    | {member}" for member in members[1:]), ")"]
 
@@ -162,10 +162,10 @@ def _mentioned(members: list[str], names: set[str]) -> bool:
     return any(member.removeprefix("list[").rstrip("]") in names for member in members)
 
 
-def _reachable(roots: Iterator[Type | None] | object) -> set[Type]:
+def _reachable(roots: Iterable[Type | None]) -> set[Type]:
     """All types that values of these can contain."""
     found: set[Type] = set()
-    waiting: list[Type | None] = list(roots)  # type: ignore[call-overload]
+    waiting: list[Type | None] = list(roots)
     while waiting:
         used = waiting.pop()
         if used is None or used in found:
@@ -182,13 +182,9 @@ def _reachable(roots: Iterator[Type | None] | object) -> set[Type]:
 
 def _nested(schema: Schema) -> list[Object]:
     """The nameless objects inside others, which only the 2012 dialect has."""
-    outside = {definition.arguments for definition in (*schema.commands.values(), *schema.events.values())}
-    roots: list[Type | None] = [*schema.types.values()]
-    for definition in (*schema.commands.values(), *schema.events.values()):
-        roots.append(definition.arguments)
-        if isinstance(definition, Command):
-            roots.append(definition.returns)
-        else:
-            assert isinstance(definition, Event)
+    messages: list[Command | Event] = [*schema.commands.values(), *schema.events.values()]
+    outside = {message.arguments for message in messages}
+    roots: list[Type | None] = [*schema.types.values(), *outside]
+    roots += [command.returns for command in schema.commands.values()]
     implicit = [used for used in _reachable(roots) if isinstance(used, Object) and used.implicit]
     return sorted((used for used in implicit if used not in outside), key=lambda used: used.name)
