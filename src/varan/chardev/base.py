@@ -3,15 +3,15 @@
 A `Chardev` is a byte pipe to something on the host. What uses it is its `Frontend`. Everything here runs on the
 machine's asyncio loop; a frontend that lives on a vCPU thread does the hand-over itself.
 
-Back-pressure, both ways: `Chardev.write` says how many bytes it took and calls `Frontend.writable` when it can take more
-after it took fewer than offered; a frontend that cannot take input calls `Chardev.pause_input` and `resume_input`.
+Back-pressure, both ways: `Pipe.write` says how many bytes it took and calls `Frontend.writable` when it can take
+more after it took fewer than offered; a frontend that cannot take input calls `Pipe.pause_input` and `resume_input`.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from varan.errors import VaranError
 
@@ -55,6 +55,22 @@ class Frontend(Protocol):
         """`write` takes bytes again."""
 
 
+@runtime_checkable
+class BreakReceiver(Protocol):
+    """What a frontend has besides, when a break condition on the line means something to it."""
+
+    def receive_break(self) -> None:
+        """The other end asked for a break."""
+
+
+@runtime_checkable
+class FocusListener(Protocol):
+    """What a frontend has besides, when it cares whether the keyboard of a shared chardev is its own."""
+
+    def focus_gained(self) -> None:
+        """Input comes here from now on, again (`opened` said it the first time)."""
+
+
 class Chardev(abc.ABC):
     """A character device with an id. Subclasses register under their kind in `varan.chardev.registry`."""
 
@@ -65,7 +81,7 @@ class Chardev(abc.ABC):
     @property
     @abc.abstractmethod
     def filename(self) -> str:
-        """What query-chardev reports, in the notation of the command line (`unix:vm.sock,server=on`, `pty:/dev/pts/3`)."""
+        """What query-chardev reports, as the command line spells it (`unix:vm.sock,server=on`, `pty:/dev/pts/3`)."""
 
     @property
     def frontend_open(self) -> bool:
@@ -90,3 +106,6 @@ class Chardev(abc.ABC):
         The default has one connection at a time and attaches one frontend.
         """
         self.attach(factory())
+
+    def discard(self, data: bytes | bytearray | memoryview) -> None:  # noqa: B027 - most have nothing to do
+        """Take note of output that a frontend has while its pipe is closed: dropped, but kept in the log file."""

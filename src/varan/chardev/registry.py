@@ -16,6 +16,7 @@ Factory = Callable[[str, "Mapping[str, str]"], Chardev]
 
 _KINDS: dict[str, str] = {
     "file": "varan.chardev.file",
+    "memory": "varan.chardev.ringbuf",
     "null": "varan.chardev.null",
     "pipe": "varan.chardev.pipe",
     "pty": "varan.chardev.pty",
