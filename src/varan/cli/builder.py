@@ -127,7 +127,7 @@ class Builder:
 
     def _check_boot(self) -> None:
         boot = self.boot
-        if boot.append is not None and boot.kernel is None and not boot.demo:
+        if boot.append is not None and boot.kernel is None:
             raise UsageError("-append only allowed with -kernel option")
         if boot.initrd is not None and boot.kernel is None:
             raise UsageError("-initrd only allowed with -kernel option")

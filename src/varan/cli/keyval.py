@@ -11,20 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
+from varan.core.sizes import parse_size
 from varan.errors import VaranError
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*")
-_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<suffix>[bkmgtpe]?)", re.IGNORECASE | re.ASCII)
 _HEX = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+", re.ASCII)
-_UNITS = {unit: 1 << (10 * power) for power, unit in enumerate("bkmgtpe")}
 _TRUE = frozenset({"on", "yes", "true", "y"})
 _FALSE = frozenset({"off", "no", "false", "n"})
-_SIZE_LIMIT = 1 << 64
-_SIZE_LENGTH = 40
-"""No size below the limit needs more characters."""
+_NUMBER_LENGTH = 40
+"""No sensible number needs more characters."""
 
 
 class KeyvalError(VaranError):
@@ -107,26 +104,6 @@ def _check_key(name: str, text: str, start: int) -> None:
         raise KeyvalError(f"'{name}' is not a parameter name", text, start + 1)
 
 
-def parse_size(text: str, unit: int = 1) -> int | None:
-    """Bytes that `text` (256, 256M, 1.5G, 0x1000) stands for, None when it is no size.
-
-    `unit` is the number of bytes a number without suffix counts. Suffixes b, k, M, G, T, P, E are powers of 1024.
-    """
-    if len(text) > _SIZE_LENGTH:
-        return None
-    if _HEX.fullmatch(text):
-        size = int(text, 16) * unit
-    elif match := _SIZE.fullmatch(text):
-        suffix = match["suffix"].lower()
-        factor = _UNITS[suffix] if suffix else unit
-        if factor == 1 and "." in match["number"]:
-            return None
-        size = int(Fraction(match["number"]) * factor)
-    else:
-        return None
-    return size if size < _SIZE_LIMIT else None
-
-
 class Arguments:
     """The parsed argument of one option, to be taken apart key by key.
 
@@ -171,14 +148,14 @@ class Arguments:
         pair = self._pairs.pop(key, None)
         if pair is None:
             return None
-        if len(pair.value) < _SIZE_LENGTH and _HEX.fullmatch(pair.value):
+        if len(pair.value) < _NUMBER_LENGTH and _HEX.fullmatch(pair.value):
             return int(pair.value, 16)
-        if len(pair.value) < _SIZE_LENGTH and _NUMBER.fullmatch(pair.value):
+        if len(pair.value) < _NUMBER_LENGTH and _NUMBER.fullmatch(pair.value):
             return int(pair.value)
         raise self._unfit(pair, "a number")
 
     def take_size(self, key: str, unit: int = 1) -> int | None:
-        """A number of bytes; see `parse_size`."""
+        """A number of bytes; see `varan.core.sizes`."""
         pair = self._pairs.pop(key, None)
         if pair is None:
             return None

@@ -46,6 +46,7 @@ ERRORS = {
     "-accel kvm -machine accel=tcg": 'The -accel and "-machine accel=" options are incompatible',
     "-accel kvm -enable-kvm": 'The -accel and "-machine accel=" options are incompatible',
     "-append x": "-append only allowed with -kernel option",
+    "-demo -append x": "-append only allowed with -kernel option",
     "-initrd x": "-initrd only allowed with -kernel option",
     "-kernel k -bios b": "-kernel and -bios cannot be used together",
     "-kernel k -demo": "-kernel and -demo cannot be used together",
@@ -58,7 +59,7 @@ ERRORS = {
     "(column 15)",
     "-chardev null,id=a -chardev null,id=a": "-chardev null,id=a: duplicate ID 'a' for chardev",
     "-chardev null,id=serial0 -serial null": "-serial null: duplicate ID 'serial0' for chardev",
-    "-serial vc": "-serial vc: not supported yet: there are no virtual consoles without a display",
+    "-serial vc": "-serial vc: 'vc': there are no displays yet to show it on; use stdio, pty or unix:PATH,server=on",
     "-serial null -serial null -serial null -serial null -serial null": "-serial null: too many serial ports: a "
     "machine has 4",
     "-serial chardev:x": '-serial chardev=x: chardev "x" not found',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from varan.chardev import registry
-from varan.chardev.options import parse_legacy
+from varan.chardev.options import LegacyChardev, parse_legacy
 from varan.cli import catalogue
 from varan.cli.builder import SERIAL_PORTS, Builder
 from varan.cli.folds.common import HELP_WORDS
@@ -11,7 +11,6 @@ from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
 from varan.machine.spec import ChardevSpec, MonitorMode, MonitorSpec
 
-_BY_ID = "chardev:"
 _WITH_MONITOR = "mon:"
 
 
@@ -96,12 +95,8 @@ def _compat_monitor(builder: Builder, value: str, mode: MonitorMode, pretty: boo
 
 def _chardev(builder: Builder, label: str, value: str) -> str | None:
     """The id of the character device that a short form names or makes; None for `none`."""
-    if value == "none":
-        return None
-    if value.startswith(_BY_ID):
-        return value.removeprefix(_BY_ID)
-    if value.split(":")[0] == "vc":
-        raise UsageError("not supported yet: there are no virtual consoles without a display")
-    legacy = parse_legacy(value)
-    builder.add_chardev(ChardevSpec(label, legacy.kind, dict(legacy.options), legacy.mux))
-    return label
+    target = parse_legacy(value)
+    if isinstance(target, LegacyChardev):
+        builder.add_chardev(ChardevSpec(label, target.kind, dict(target.options), target.mux))
+        return label
+    return None if target is None else target.id
