@@ -45,16 +45,21 @@ class BootFile:
         target = memory.ram_slice(address, length)
         if target is None:
             raise BootError(f"the board has no memory at {address:#x} for {length} bytes of '{self.path}'")
+        with target:  # a failure's traceback must not keep the guest's memory open
+            self._fill(target, offset)
+        memory.ram_written(address, length)
+
+    def _fill(self, target: memoryview, offset: int) -> None:
         done = 0
-        while done < length:
+        while done < len(target):
             try:
-                count = os.preadv(self._descriptor, [target[done:]], offset + done)
+                with target[done:] as rest:
+                    count = os.preadv(self._descriptor, [rest], offset + done)
             except OSError as error:
                 raise BootError(f"could not read {self.what} '{self.path}': {_reason(error)}") from None
             if count == 0:
                 raise BootError(f"{self.what} '{self.path}' was cut short while the machine was using it")
             done += count
-        memory.ram_written(address, length)
 
 
 def _reason(error: Exception) -> str:

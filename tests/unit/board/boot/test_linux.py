@@ -10,7 +10,7 @@ from tests.support.initrd import make_initrd
 
 from varan.board.boot.base import BootError
 from varan.board.boot.linux import COMMAND_LINE, ZERO_PAGE, LinuxBoot
-from varan.core.memory import MemorySpace
+from varan.core.memory import GuestRam, MemorySpace
 
 CODE = bytes(range(256)) * 16
 
@@ -195,11 +195,14 @@ def test_files_that_cannot_be_opened_are_named_with_the_reason(tmp_path: Path, k
 
 def test_a_file_cut_short_while_in_use_is_an_error_at_reset(tmp_path: Path) -> None:
     path = tmp_path / "vmlinuz"
-    memory = ram((0, 64 * MIB))
+    guest_ram = GuestRam(64 * MIB)
+    memory = MemorySpace()
+    memory.map_ram(0, guest_ram)
     boot = LinuxBoot(memory, write(path, bytes(BzImage(code=CODE))))
     os.truncate(path, 0x600)
     with pytest.raises(BootError, match="was cut short while the machine was using it"):
         boot.install(memory)
+    guest_ram.close()
 
 
 def test_a_file_replaced_while_in_use_does_not_change_what_boots(tmp_path: Path) -> None:

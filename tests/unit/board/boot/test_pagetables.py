@@ -12,6 +12,7 @@ BASE = 0x1000
 def walk(tables: bytes, address: int) -> int | None:
     """A walk of four-level paging down to a 2 MiB page, as SDM volume 3, 4.5.4 has it."""
     table = BASE
+    entry: int
     for shift in (39, 30, 21):
         at = table - BASE + (address >> shift & 0x1FF) * 8
         (entry,) = struct.unpack_from("<Q", tables, at)
