@@ -30,6 +30,8 @@ class Configuration:
 
     machine: MachineSpec
     process: ProcessSpec
+    warnings: tuple[str, ...] = ()
+    """Lines for the user about what has no effect."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Builder:
     default_serial: bool = True
     default_monitor: bool = True
     process: ProcessDraft = field(default_factory=ProcessDraft)
+    warnings: list[str] = field(default_factory=list)
 
     def add_chardev(self, chardev: ChardevSpec) -> None:
         """Add a character device. Raises UsageError when its id is taken."""
@@ -102,7 +105,7 @@ class Builder:
         self._check_chardevs()
         self._check_daemon()
         machine = fdsets.resolve(self._machine_spec(), self.process.inherited_fds)
-        return Configuration(machine, self._process_spec())
+        return Configuration(machine, self._process_spec(), tuple(self.warnings))
 
     def _add_default_consoles(self) -> None:
         """A serial port, and with -nographic a monitor, on the terminal; without it the port leads nowhere."""

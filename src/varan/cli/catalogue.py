@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from varan.cli import logs
+from varan.machine.boards import MACHINE_TYPES
 from varan.version import VERSION
-
-MACHINES = {
-    "pc": "PC with serial ports, interval timer, real-time clock and keyboard controller (default)",
-    "none": "empty machine: no CPU, no memory, no devices",
-}
 
 DEVICES = {
     "i8254": "interval timer",
@@ -30,7 +26,7 @@ def version() -> str:
 
 def machines() -> str:
     """What -machine help prints."""
-    return _table("Supported machines are:", MACHINES.items())
+    return _table("Supported machines are:", MACHINE_TYPES.items())
 
 
 def accelerators() -> str:

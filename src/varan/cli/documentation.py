@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from varan.cli import logs
-from varan.cli.catalogue import MACHINES
 from varan.cli.option import Group, Option
 from varan.cli.options import OPTIONS
 from varan.cli.run import FLAGS
+from varan.machine.boards import MACHINE_TYPES
 
 WIDTH = 120
 TARGET = Path(__file__).parents[3] / "docs" / "command-line.md"
@@ -80,7 +80,7 @@ def _option_entry(option: Option) -> str:
 
 def _lists() -> Iterator[str]:
     yield "### Machines\n"
-    yield from (f"- `{name}`: {text}" for name, text in MACHINES.items())
+    yield from (f"- `{name}`: {text}" for name, text in MACHINE_TYPES.items())
     yield "\n### Log items\n"
     yield from (f"- `{name}`: {text}" for name, text in logs.ITEMS.items())
     yield ""

@@ -64,6 +64,8 @@ def run(
     """
     process = configuration.process
     form = logs.MessageFormat(program, process)
+    for warning in configuration.warnings:
+        print(form.format(one_line(f"warning: {warning}")), file=sys.stderr)
     host = _Host(configuration, form, compose or _default_composer())
     try:
         _adopt(process.inherited_fds)

@@ -87,6 +87,7 @@ ERRORS = {
     "2026-06-17",
     "-rtc clock=sun": "-rtc clock=sun: parameter 'clock' expects one of host, rt, vm, not 'sun' (column 7)",
     "-rtc driftfix=slew": "-rtc driftfix=slew: driftfix=slew is not supported yet",
+    "-global isa-debugcon.iobase=0xe9": "-global isa-debugcon.iobase=0xe9: isa-debugcon.iobase is always 0x402",
     "-global a": "-global a: expected DRIVER.PROPERTY=VALUE",
     "-global driver=a,property=b": "-global driver=a,property=b: parameter 'value' is missing",
     "-add-fd fd=2,set=1": "-add-fd fd=2,set=1: fd cannot be a standard I/O stream",

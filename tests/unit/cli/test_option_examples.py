@@ -93,6 +93,8 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     ],
     "global": [
         ("-global isa-debugcon.iobase=0x402", "machine.globals", (("isa-debugcon", "iobase", "0x402"),)),
+        ("-global isa-debugcon.iobase=0x402", "warnings", ()),
+        ("-global x.y=z", "warnings", ("-global x.y=z has no effect: no device here has such a property",)),
         ("-global driver=a.b,property=c,value=d", "machine.globals", (("a.b", "c", "d"),)),
     ],
     "kernel": [("-kernel k", "machine.boot", BootSpec(kernel="k"))],
@@ -202,7 +204,7 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
 HELP_EXAMPLES = {
     "help": ("-help", "Machine and CPU:"),
     "version": ("-version", "Varan version "),
-    "machine": ("-machine help", "  none  empty machine"),
+    "machine": ("-machine help", "  none  "),
     "accel": ("-accel help", "unicorn"),
     "cpu": ("-cpu help", "Available CPUs:"),
     "chardev": ("-chardev help", "  ringbuf"),

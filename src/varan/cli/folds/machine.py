@@ -12,10 +12,13 @@ from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS, take_off
 from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
+from varan.core.sizes import parse_size
+from varan.machine.boards import MACHINE_TYPES, MOST_CPUS
 from varan.machine.spec import MIB, RtcSpec, Topology
 
 PAGE = 4096
-MAX_CPUS = 255
+_FIXED_PROPERTIES = {("isa-debugcon", "iobase"): 0x402}
+"""Properties of devices that have one value here."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ABSENT_PARTS = ("usb", "vmport", "hpet", "acpi", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
 
@@ -27,9 +30,8 @@ def fold_machine(builder: Builder, value: str) -> None:
     if kind in HELP_WORDS:
         raise HelpRequested(catalogue.machines())
     if kind is not None:
-        if kind not in catalogue.MACHINES:
-            known = ", ".join(catalogue.MACHINES)
-            raise UsageError(f"unsupported machine type '{kind}'; known are {known}")
+        if kind not in MACHINE_TYPES:
+            raise UsageError(f"unsupported machine type '{kind}'; known are {', '.join(MACHINE_TYPES)}")
         builder.machine = kind
     accel = arguments.take("accel")
     if accel is not None:
@@ -116,8 +118,8 @@ def _topology(given: dict[str, int | None]) -> Topology:
         raise UsageError(f"invalid CPU topology: maxcpus ({maximum}) is less than the number of CPUs ({cpus})")
     if cpus is not None and cpus < product:
         raise UsageError("maxcpus above the number of CPUs is not supported yet: CPUs cannot be plugged in later")
-    if product > MAX_CPUS:
-        raise UsageError(f"{product} CPUs are too many; a machine has up to {MAX_CPUS}")
+    if product > MOST_CPUS:
+        raise UsageError(f"{product} CPUs are too many; a machine has up to {MOST_CPUS}")
     return topology
 
 
@@ -174,7 +176,13 @@ def fold_global(builder: Builder, value: str) -> None:
         if not (equals and dot and driver and property_name):
             raise UsageError("expected DRIVER.PROPERTY=VALUE")
         setting = (driver, property_name, text)
-    builder.globals.append((setting[0], setting[1], setting[2]))
+    driver, property_name, text = setting
+    fixed = _FIXED_PROPERTIES.get((driver, property_name))
+    if fixed is None:
+        builder.warnings.append(f"-global {value} has no effect: no device here has such a property")
+    elif parse_size(text) != fixed:
+        raise UsageError(f"{driver}.{property_name} is always {fixed:#x}")
+    builder.globals.append((driver, property_name, text))
 
 
 def fold_device(builder: Builder, value: str) -> None:
