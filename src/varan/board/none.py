@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from varan.accel.base import Vcpu
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.state import Device
@@ -16,6 +17,9 @@ class NoBoard:
         self.memory = MemorySpace()
         self.ports = PortSpace()
         self.devices: dict[str, Device[Any]] = {}
+
+    def connect_cpu(self, vcpu: Vcpu) -> None:
+        """No CPU can be wired here."""
 
     def reset(self) -> None:
         """Nothing to reset."""

@@ -106,7 +106,7 @@ class Machine:
     def _build(self) -> None:
         self.board = boards.make(self)
         self.boot = boards.boot_program(self)
-        if self.board.has_cpus:
+        if self.boot is not None:
             self.accelerator = accelerators.choose(self.spec.accelerators)
             self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, self.spec.cpu_model)
             self._start_threads(self._vm)

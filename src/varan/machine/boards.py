@@ -1,0 +1,106 @@
+"""Machine types: which board a description asks for, and how it hangs on the machine around it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from varan.accel.base import Vcpu
+from varan.board.boot.base import BootProgram
+from varan.board.boot.choose import boot_program as choose_boot_program
+from varan.board.none import NoBoard
+from varan.board.pc import Pc, PcConfig
+from varan.board.rtc import rtc_setting
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
+from varan.core.state import Device
+from varan.errors import VaranError
+
+if TYPE_CHECKING:
+    from varan.chardev.base import Chardev
+    from varan.machine.machine import Machine
+
+MACHINE_TYPES = {
+    "pc": "a PC with ISA devices: serial ports, timers, CMOS clock, keyboard controller",
+    "none": "no board at all, for asking what this program can do",
+}
+"""Names and descriptions of the machine types."""
+
+MOST_CPUS = 255
+
+
+class Board(Protocol):
+    """What a machine needs of a board."""
+
+    memory: MemorySpace
+    ports: PortSpace
+
+    @property
+    def devices(self) -> dict[str, Device[Any]]:
+        """The devices with declared state, by name."""
+
+    def connect_cpu(self, vcpu: Vcpu) -> None:
+        """Wire the interrupt controller to the first vCPU."""
+
+    def reset(self) -> None:
+        """Put every device into power-on state. The caller holds the machine lock."""
+
+    def close(self) -> None:
+        """Release the memory."""
+
+
+def make(machine: Machine) -> Board:
+    """The board of `machine`, from its description. Raises VaranError."""
+    spec = machine.spec
+    if spec.machine == "none":
+        return NoBoard()
+    if spec.machine != "pc":
+        raise VaranError(f"there is no machine type '{spec.machine}'; known are {', '.join(MACHINE_TYPES)}")
+    if not 1 <= spec.cpus <= MOST_CPUS:
+        raise VaranError(f"a pc has 1 to {MOST_CPUS} CPUs, not {spec.cpus}")
+    utc_offset = time.localtime().tm_gmtoff
+    rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
+    config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc)
+    return Pc(
+        config,
+        lock=machine.lock,
+        timers=machine.timers,
+        virtual=machine.virtual_clock,
+        host=machine.host_clock,
+        request_reset=machine.lifecycle.guest_reset,
+    )
+
+
+def boot_program(machine: Machine) -> BootProgram | None:
+    """What the machine starts from, its files checked. Raises VaranError."""
+    if isinstance(machine.board, NoBoard):
+        return None
+    boot = machine.spec.boot
+    return choose_boot_program(
+        machine.memory,
+        kernel=boot.kernel,
+        initrd=boot.initrd,
+        append=boot.append,
+        firmware=boot.firmware,
+        demo=boot.demo,
+    )
+
+
+def connect_chardevs(machine: Machine) -> None:
+    """Attach the board's serial ports and debug console to their character devices. Raises VaranError."""
+    board, spec = machine.board, machine.spec
+    if not isinstance(board, Pc):
+        return
+    for port, id in zip(board.serials, spec.serials, strict=True):
+        if id is not None:
+            port.attach(find_chardev(machine, id))
+    if spec.debug_console is not None and board.debug_console is not None:
+        board.debug_console.attach(find_chardev(machine, spec.debug_console))
+
+
+def find_chardev(machine: Machine, id: str) -> Chardev:
+    """The machine's chardev called `id`. Raises VaranError when there is none."""
+    chardev = machine.chardevs.get(id)
+    if chardev is None:
+        raise VaranError(f"there is no chardev '{id}'")
+    return chardev
