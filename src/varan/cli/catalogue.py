@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from varan.cli import logs
-from varan.machine.boards import MACHINE_TYPES
 from varan.version import VERSION
 
 DEVICES = {
+    "i8259": "pair of interrupt controllers",
     "i8254": "interval timer",
+    "port-b": "port 61h: speaker gate and timer output",
+    "mc146818": "real-time clock with CMOS memory (-rtc)",
     "i8042": "keyboard controller with the reset line",
-    "i8259": "interrupt controller pair",
-    "isa-debugcon": "debug console (-debugcon)",
-    "isa-serial": "16550A serial port (-serial)",
-    "mc146818rtc": "real-time clock with CMOS memory (-rtc)",
+    "ps2-keyboard": "PS/2 keyboard",
+    "ps2-mouse": "PS/2 mouse",
     "port92": "system control port: A20 gate and fast reset",
+    "post": "port 80h: code of the power-on self test",
+    "serial1": "16550A serial port (-serial; up to serial4)",
+    "debug-console": "debug console at port 402h (-debugcon)",
 }
+"""What the board `pc` is made of, by the names it gives its devices."""
+
+
+def machine_types() -> dict[str, str]:
+    """Names and descriptions of the machine types. Boards take time to import, so they are only asked when needed."""
+    from varan.machine.boards import MACHINE_TYPES
+
+    return MACHINE_TYPES
 
 
 def version() -> str:
@@ -26,7 +37,7 @@ def version() -> str:
 
 def machines() -> str:
     """What -machine help prints."""
-    return _table("Supported machines are:", MACHINE_TYPES.items())
+    return _table("Supported machines are:", machine_types().items())
 
 
 def accelerators() -> str:

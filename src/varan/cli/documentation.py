@@ -6,11 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from varan.cli import logs
+from varan.cli import catalogue, logs
 from varan.cli.option import Group, Option
 from varan.cli.options import OPTIONS
 from varan.cli.run import FLAGS
-from varan.machine.boards import MACHINE_TYPES
 
 WIDTH = 120
 TARGET = Path(__file__).parents[3] / "docs" / "command-line.md"
@@ -80,7 +79,7 @@ def _option_entry(option: Option) -> str:
 
 def _lists() -> Iterator[str]:
     yield "### Machines\n"
-    yield from (f"- `{name}`: {text}" for name, text in MACHINE_TYPES.items())
+    yield from (f"- `{name}`: {text}" for name, text in catalogue.machine_types().items())
     yield "\n### Log items\n"
     yield from (f"- `{name}`: {text}" for name, text in logs.ITEMS.items())
     yield ""

@@ -208,7 +208,7 @@ HELP_EXAMPLES = {
     "accel": ("-accel help", "unicorn"),
     "cpu": ("-cpu help", "Available CPUs:"),
     "chardev": ("-chardev help", "  ringbuf"),
-    "device": ("-device help", "isa-serial"),
+    "device": ("-device help", "serial1"),
     "d": ("-d help", "chardev"),
 }
 """Option: a command line that asks for a list, and something the list holds."""

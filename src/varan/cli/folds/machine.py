@@ -13,10 +13,10 @@ from varan.cli.folds.common import HELP_WORDS, take_off
 from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
 from varan.core.sizes import parse_size
-from varan.machine.boards import MACHINE_TYPES, MOST_CPUS
 from varan.machine.spec import MIB, RtcSpec, Topology
 
 PAGE = 4096
+MAX_CPUS = 255
 _FIXED_PROPERTIES = {("isa-debugcon", "iobase"): 0x402}
 """Properties of devices that have one value here."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -30,8 +30,9 @@ def fold_machine(builder: Builder, value: str) -> None:
     if kind in HELP_WORDS:
         raise HelpRequested(catalogue.machines())
     if kind is not None:
-        if kind not in MACHINE_TYPES:
-            raise UsageError(f"unsupported machine type '{kind}'; known are {', '.join(MACHINE_TYPES)}")
+        if kind not in catalogue.machine_types():
+            known = ", ".join(catalogue.machine_types())
+            raise UsageError(f"unsupported machine type '{kind}'; known are {known}")
         builder.machine = kind
     accel = arguments.take("accel")
     if accel is not None:
@@ -118,8 +119,8 @@ def _topology(given: dict[str, int | None]) -> Topology:
         raise UsageError(f"invalid CPU topology: maxcpus ({maximum}) is less than the number of CPUs ({cpus})")
     if cpus is not None and cpus < product:
         raise UsageError("maxcpus above the number of CPUs is not supported yet: CPUs cannot be plugged in later")
-    if product > MOST_CPUS:
-        raise UsageError(f"{product} CPUs are too many; a machine has up to {MOST_CPUS}")
+    if product > MAX_CPUS:
+        raise UsageError(f"{product} CPUs are too many; a machine has up to {MAX_CPUS}")
     return topology
 
 
