@@ -12,6 +12,7 @@ from __future__ import annotations
 import abc
 import enum
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,12 +62,18 @@ class Availability:
     reason: str
 
 
+def _nobody_waits() -> None:
+    return
+
+
 class Vcpu(abc.ABC):
     """One virtual x86 CPU. After creation it is in reset state; vCPUs other than the first wait for SIPI."""
 
     index: int
     pin: IntrPin
     """The INTR input, for the interrupt controller."""
+    wake: Callable[[], None] = staticmethod(_nobody_waits)
+    """Called on any thread when a halted vCPU may have work that its own thread did not bring. `executor` sets it."""
 
     @abc.abstractmethod
     def run(self) -> Exit:

@@ -167,7 +167,9 @@ class VcpuThread:
         self.thread_id = threading.get_native_id()
         try:
             for index in self._indices:
-                self.vcpus.append(self._vm.create_vcpu(index))
+                vcpu = self._vm.create_vcpu(index)
+                vcpu.wake = self.kick
+                self.vcpus.append(vcpu)
         except BaseException as error:
             self._started.set_exception(error)
             return

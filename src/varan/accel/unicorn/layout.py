@@ -1,0 +1,199 @@
+"""Where the library keeps what its public interface does not reach.
+
+The offsets hold for the x86-64 Linux wheel of the release that `library.VERSION` names. They are not trusted:
+`verify` writes values through the public interface and looks for them here, once a process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64
+from typing import Any
+
+from varan.accel.base import AcceleratorError
+from varan.accel.unicorn import library as uc
+from varan.accel.unicorn.library import Library
+
+ENV = 0x8A50
+"""From the CPU object to its register file."""
+CPU_CLASS = 0x81B0
+EXIT_REQUEST = 0x15
+CLASS_RESET = 0x00
+CLASS_TLB_FILL = 0x48
+CLASS_EXEC_INTERRUPT = 0x90
+
+ES, CS, SS, DS, FS, GS = range(6)
+ALWAYS_ASK = 0x8000
+"""An interrupt-request bit that means nothing to the library but makes its CPU loop ask for interrupts."""
+
+HFLAG_INHIBIT_IRQ = 1 << 3
+HFLAG_CS64 = 1 << 15
+HFLAG2_NMI = 1 << 2
+
+Fields = list[tuple[int, str, Any]]
+
+
+def _fields(*members: tuple[int, str, Any]) -> list[tuple[str, Any]]:
+    """ctypes fields for members at given offsets, padding in between."""
+    fields: list[tuple[str, Any]] = []
+    at = 0
+    for offset, name, kind in members:
+        if offset > at:
+            fields.append((f"_pad_{at:x}", c_uint8 * (offset - at)))
+        fields.append((name, kind))
+        at = offset + ctypes.sizeof(kind)
+    return fields
+
+
+class SegmentCache(ctypes.Structure):
+    """A segment register with its hidden part; `flags` are the descriptor's second word."""
+
+    selector: int
+    base: int
+    limit: int
+    flags: int
+    _fields_ = (("selector", c_uint32), ("base", c_uint64), ("limit", c_uint32), ("flags", c_uint32))
+
+
+class Env(ctypes.Structure):
+    """The register file (what QEMU calls env)."""
+
+    _fields_ = _fields(
+        (0x000, "regs", c_uint64 * 16),
+        (0x080, "eip", c_uint64),
+        (0x088, "eflags", c_uint64),
+        (0x090, "cc_dst", c_uint64),
+        (0x098, "cc_src", c_uint64),
+        (0x0A0, "cc_src2", c_uint64),
+        (0x0A8, "cc_op", c_uint32),
+        (0x0AC, "df", c_int32),
+        (0x0B0, "hflags", c_uint32),
+        (0x0B4, "hflags2", c_uint32),
+        (0x0B8, "segs", SegmentCache * 6),
+        (0x148, "ldt", SegmentCache),
+        (0x160, "tr", SegmentCache),
+        (0x178, "gdt", SegmentCache),
+        (0x190, "idt", SegmentCache),
+        (0x1A8, "cr", c_uint64 * 5),
+        (0x250, "efer", c_uint64),
+        (0x25C, "fpstt", c_uint32),
+        (0x260, "fpus", c_uint16),
+        (0x262, "fpuc", c_uint16),
+        (0x264, "fptags", c_uint8 * 8),
+        (0x270, "fpregs", (c_uint8 * 16) * 8),
+        (0x2F0, "fpop", c_uint16),
+        (0x2F8, "fpip", c_uint64),
+        (0x300, "fpdp", c_uint64),
+        (0x330, "mxcsr", c_uint32),
+        (0x338, "xmm", (c_uint8 * 64) * 32),
+        (0x12C0, "sysenter_cs", c_uint32),
+        (0x12C8, "sysenter_esp", c_uint64),
+        (0x12D0, "sysenter_eip", c_uint64),
+        (0x12D8, "star", c_uint64),
+        (0x12E8, "lstar", c_uint64),
+        (0x12F0, "cstar", c_uint64),
+        (0x12F8, "fmask", c_uint64),
+        (0x1300, "kernel_gs_base", c_uint64),
+        (0x1328, "xcr0", c_uint64),
+        (0x1508, "error_code", c_int32),
+        (0x150C, "exception_is_int", c_int32),
+        (0x1510, "exception_next_eip", c_uint64),
+        (0x1518, "dr", c_uint64 * 8),
+        (0x1578, "old_exception", c_int32),
+        (0x1588, "tsc_offset", c_int64),
+        (0x1600, "features", c_uint64 * 16),
+        (0x1B58, "engine", c_uint64),
+    )
+
+
+class Cpu(ctypes.Structure):
+    """The architecture-independent part of the CPU object."""
+
+    _fields_ = _fields(
+        (0x15, "exit_request", c_uint8),
+        (0x1C, "interrupt_request", c_uint32),
+        (0x128, "env", c_uint64),
+        (0x8198, "halted", c_uint32),
+        (0x81A0, "exception_index", c_int32),
+        (0x81A8, "engine", c_uint64),
+        (0x81B0, "cpu_class", c_uint64),
+    )
+
+
+class Handle(ctypes.Structure):
+    """The engine handle itself (struct uc_struct)."""
+
+    _fields_ = _fields(
+        (0xE0, "stop_interrupt", c_uint64),
+        (0x1B8, "cpu", c_uint64),
+        (0x56D, "stop_request", c_uint8),
+        (0x7A8, "mapped_blocks", c_uint64),
+        (0x7B0, "mapped_block_count", c_uint32),
+        (0x7F2, "no_exit_request", c_uint8),
+    )
+
+
+MAPPED_BLOCK_START = 0x40
+"""Within a memory region object: its first guest-physical address."""
+
+FEATURE_1_EDX, FEATURE_1_ECX, FEATURE_7_EBX, FEATURE_7_ECX, FEATURE_7_EDX = 0, 1, 2, 3, 4
+FEATURE_8000_0001_EDX, FEATURE_8000_0001_ECX = 6, 7
+"""Which `Env.features` word answers which CPUID register."""
+
+_MAGIC = 0x1122334455667788
+
+
+def verify(library: Library, handle: int) -> None:
+    """Check the offsets on a new engine, whose registers are changed by it. Raises AcceleratorError."""
+    top = Handle.from_address(handle)
+    cpu = Cpu.from_address(top.cpu)
+    env = Env.from_address(top.cpu + ENV)
+    pointers = {
+        "the CPU's engine": (cpu.engine, handle),
+        "the CPU's registers": (cpu.env, top.cpu + ENV),
+        "the registers' engine": (env.engine, handle),
+    }
+    for what, (found, wanted) in pointers.items():
+        _expect(what, found, wanted)
+    _verify_registers(library, handle, env)
+    _verify_msrs(library, handle, env)
+    for offset, name in ((CLASS_TLB_FILL, "x86_cpu_tlb_fill"), (CLASS_EXEC_INTERRUPT, "x86_cpu_exec_interrupt")):
+        found = c_uint64.from_address(cpu.cpu_class + offset).value
+        _expect(f"the CPU class's {name}", found, library.address(f"{name}_x86_64"))
+    out = (c_uint32 * 4)()
+    at = ctypes.addressof(out)
+    library.cpuid(top.cpu + ENV, 1, 0, at, at + 4, at + 8, at + 12)
+    _expect("CPUID 1 EDX", env.features[FEATURE_1_EDX] & 0xFFFF_FFFF, out[3])
+
+
+def _verify_registers(library: Library, handle: int, env: Env) -> None:
+    value = c_uint64(_MAGIC)
+    library.write_register(handle, uc.REG_R15, ctypes.byref(value))
+    _expect("R15", env.regs[15], _MAGIC)
+    library.write_register(handle, uc.REG_RIP, ctypes.byref(value))
+    _expect("RIP", env.eip, _MAGIC)
+    library.write_register(handle, uc.REG_IDTR, ctypes.byref(uc.Table(0, _MAGIC + 1, 0x7777, 0)))
+    _expect("IDTR", (env.idt.base, env.idt.limit), (_MAGIC + 1, 0x7777))
+
+
+def _verify_msrs(library: Library, handle: int, env: Env) -> None:
+    numbers = {
+        "sysenter_esp": 0x175,
+        "sysenter_eip": 0x176,
+        "star": 0xC000_0081,
+        "lstar": 0xC000_0082,
+        "cstar": 0xC000_0083,
+        "fmask": 0xC000_0084,
+        "kernel_gs_base": 0xC000_0102,
+    }
+    for position, (name, number) in enumerate(numbers.items()):
+        library.write_register(handle, uc.REG_MSR, ctypes.byref(uc.MsrAccess(number, _MAGIC + position)))
+        _expect(name, getattr(env, name), _MAGIC + position)
+
+
+def _expect(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise AcceleratorError(
+            f"this build of unicorn is laid out differently ({what} is not where it should be); "
+            "install the official wheel"
+        )

@@ -1,0 +1,50 @@
+"""CPU models: the names a machine may ask for, and what of each the engine can really do."""
+
+from __future__ import annotations
+
+from varan.accel.base import AcceleratorError
+from varan.accel.unicorn import layout
+from varan.accel.unicorn.layout import Env
+
+DEFAULT = "max"
+
+_NAMES = ["qemu64", "phenom", "core2duo", "kvm64", "qemu32", "kvm32", "coreduo", "486", "pentium", "pentium2", "pentium3", "athlon", "n270", "Conroe", "Penryn", "Nehalem", "Westmere", "SandyBridge", "IvyBridge", "Haswell", "Broadwell", "Skylake-Client", "Skylake-Server", "Cascadelake-Server", "Cooperlake", "Icelake-Client", "Icelake-Server", "Denverton", "Snowridge", "KnightsMill", "Opteron_G1", "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5", "EPYC", "Dhyana", "EPYC-Rome"]
+"""In the order of the library's numbers."""
+
+_MAX = "Haswell"
+"""The model whose features the engine has the most of."""
+
+_X2APIC, _TSC_DEADLINE, _MONITOR = 1 << 21, 1 << 24, 1 << 3
+_APIC = 1 << 9
+_SVM, _EXTAPIC = 1 << 2, 1 << 3
+_NX = 1 << 20
+
+
+def names() -> list[str]:
+    """Every model's name, the pseudo-model `max` first."""
+    return [DEFAULT, *_NAMES]
+
+
+def number(name: str | None) -> int:
+    """The library's number for a model, the default one for None. Raises AcceleratorError for an unknown name."""
+    wanted = name or DEFAULT
+    if wanted == DEFAULT:
+        wanted = _MAX
+    try:
+        return _NAMES.index(wanted)
+    except ValueError:
+        raise AcceleratorError(f"unable to find CPU model '{name}'") from None
+
+
+def hide_missing_features(env: Env, *, hide_nx: bool) -> None:
+    """Take from CPUID what the engine claims but has not got.
+
+    There is no local APIC (and so neither x2APIC nor its deadline timer), and nested virtualization does not work.
+    """
+    features = env.features
+    features[layout.FEATURE_1_ECX] &= ~(_X2APIC | _TSC_DEADLINE | _MONITOR)
+    features[layout.FEATURE_1_EDX] &= ~_APIC
+    features[layout.FEATURE_8000_0001_ECX] &= ~(_SVM | _EXTAPIC)
+    features[layout.FEATURE_8000_0001_EDX] &= ~_APIC
+    if hide_nx:
+        features[layout.FEATURE_8000_0001_EDX] &= ~_NX

@@ -1,0 +1,179 @@
+"""A machine on the embedded engine: its RAM, and the engines made for its vCPUs."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from varan.accel.base import Vm
+from varan.accel.unicorn import iobus, layout, syscall
+from varan.accel.unicorn import library as uc
+from varan.accel.unicorn.cpu import Engine
+from varan.accel.unicorn.delivery import Delivery, TripleFault
+from varan.accel.unicorn.library import Library
+from varan.accel.unicorn.machinecode import MachineCode
+from varan.accel.unicorn.signals import NativeSignals, PortableSignals, Signals
+from varan.accel.unicorn.vcpu import UnicornVcpu
+from varan.core.memory import PAGE_SIZE, MemorySpace
+from varan.core.ports import PortSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How engines are made. `buffer_size`: bytes for translated code; `native`: delivery in machine code;
+    `tlb_stub`: the machine-code TLB fill, without which NX is hidden from the guest."""
+
+    model: int
+    buffer_size: int
+    native: bool
+    tlb_stub: bool
+
+
+class UnicornVm(Vm):
+    """See `Vm`."""
+
+    shares_thread: ClassVar[bool] = True
+
+    def __init__(
+        self, library: Library, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, settings: Settings
+    ) -> None:
+        self._library = library
+        self._memory = memory
+        self._ports = ports
+        self._lock = lock
+        self._settings = settings
+        self._vcpus: list[UnicornVcpu] = []
+        self._ram_addresses: list[tuple[int, int, int]] = []
+        """(first physical address, one past the last, ram address of the first), the same in every engine."""
+        memory.on_ram_written(self._ram_written)
+
+    def create_vcpu(self, index: int) -> UnicornVcpu:
+        vcpu = UnicornVcpu(index, self._lock, self._make_engine, self._memory.read)
+        self._vcpus.append(vcpu)
+        return vcpu
+
+    def close(self) -> None:
+        self._vcpus.clear()
+
+    def _make_engine(self, vcpu: UnicornVcpu) -> tuple[Engine, Signals]:
+        settings = self._settings
+        engine = Engine(self._library, settings.model, settings.buffer_size, hide_nx=not settings.tlb_stub)
+        try:
+            code = MachineCode(self._library) if settings.native or settings.tlb_stub else None
+            signals: Signals
+            if code is not None and settings.native:
+                signals = _native_delivery(engine, code)
+            else:
+                signals = _python_delivery(engine, vcpu, self._memory)
+            if code is not None:
+                engine.keep(code)
+            iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail)
+            self._map_memory(engine, vcpu)
+            if code is not None and settings.tlb_stub:
+                self._install_tlb_stub(engine, code)
+        except BaseException:
+            engine.close()
+            raise
+        return engine, signals
+
+    def _map_memory(self, engine: Engine, vcpu: UnicornVcpu) -> None:
+        self._ram_addresses = [
+            (region.start, region.end, engine.map_ram(region)) for region in self._memory if region.ram is not None
+        ]
+        iobus.connect_memory(engine, self._memory, self._lock, vcpu.fail)
+
+    def _install_tlb_stub(self, engine: Engine, code: MachineCode) -> None:
+        pages = max((end for _, end, _ in self._ram_addresses), default=0) // PAGE_SIZE
+        marks = mmap.mmap(-1, max(pages, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        pin = ctypes.c_uint8.from_buffer(marks)
+        engine.keep((marks, pin))
+        code.shared.page_marks = ctypes.addressof(pin)
+        code.shared.page_count = pages
+        engine.replace_method(layout.CLASS_TLB_FILL, code.entry("tlb_fill"))
+
+    def _ram_written(self, address: int, length: int) -> None:
+        for start, end, ram_address in self._ram_addresses:
+            first, last = max(start, address), min(end, address + length)
+            if first < last:
+                for vcpu in self._vcpus:
+                    vcpu.code_written(first - start + ram_address, last - first)
+
+
+def _native_delivery(engine: Engine, code: MachineCode) -> Signals:
+    # SYSCALL's hook is the first instruction hook: the library may skip later ones while it stops.
+    engine.hook(uc.HOOK_INSN, code.entry("syscall"), engine.pointer, uc.INSN_SYSCALL)
+    engine.hook(uc.HOOK_INSN, code.entry("sysenter"), engine.pointer, uc.INSN_SYSENTER)
+    engine.hook(uc.HOOK_INTR, code.entry("exception"), engine.pointer)
+    engine.handle_invalid_opcodes()
+    engine.replace_method(layout.CLASS_EXEC_INTERRUPT, code.entry("exec_interrupt"))
+    return NativeSignals(engine, code)
+
+
+def _python_delivery(engine: Engine, vcpu: UnicornVcpu, memory: MemorySpace) -> Signals:
+    signals = PortableSignals(engine)
+    delivery = Delivery(engine, memory)
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except TripleFault:
+            vcpu.shut_down()
+        except BaseException as error:
+            vcpu.fail(error)
+
+    def exception(_engine: int, number: int, _user: int) -> None:
+        guarded(lambda: delivery.exception(number))
+
+    def ask(_cpu: int, _request: int) -> bool:
+        taken = False
+
+        def look() -> None:
+            nonlocal taken
+            taken = _take(engine, signals, delivery)
+
+        guarded(look)
+        return taken
+
+    engine.hook(
+        uc.HOOK_INSN, uc.Instruction(lambda _e, _u: guarded(lambda: syscall.syscall(engine))), 0, uc.INSN_SYSCALL
+    )
+    engine.hook(
+        uc.HOOK_INSN, uc.Instruction(lambda _e, _u: guarded(lambda: syscall.sysenter(engine))), 0, uc.INSN_SYSENTER
+    )
+    engine.hook(uc.HOOK_INTR, uc.Interrupt(exception))
+    engine.handle_invalid_opcodes()
+    callback = uc.ExecInterrupt(ask)
+    engine.keep(callback)
+    engine.replace_method(layout.CLASS_EXEC_INTERRUPT, ctypes.cast(callback, ctypes.c_void_p).value or 0)
+    return signals
+
+
+def _take(engine: Engine, signals: PortableSignals, delivery: Delivery) -> bool:
+    """The CPU loop asks between two blocks: stop, or deliver what waits. Whether something was delivered."""
+    # Cleared before anything is looked at: what another thread sets from here on rings again.
+    engine.cpu.interrupt_request = 0
+    if signals.stop:
+        signals.stop = 0
+        signals.stopped = 1
+        engine.stop_now()
+        return False
+    env = engine.env
+    delivered = False
+    if not env.hflags & layout.HFLAG_INHIBIT_IRQ:
+        if signals.nmi and not env.hflags2 & layout.HFLAG2_NMI:
+            signals.nmi = 0
+            env.hflags2 |= layout.HFLAG2_NMI
+            delivery.interrupt(2)
+            delivered = True
+        elif signals.offer and env.eflags & 0x200:
+            offer = signals.exchange_offer(0)
+            if offer:
+                delivery.interrupt(offer & 0xFF)
+                delivered = True
+    if signals.nmi or signals.offer:
+        engine.cpu.interrupt_request = layout.ALWAYS_ASK
+    return delivered
