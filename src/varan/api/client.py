@@ -213,7 +213,7 @@ class Commands(abc.ABC):
         the chosen vCPU uses at that moment. The file appears whole, or, when anything fails, not at all; a
         file that had the name before is replaced.
 
-        val: the first virtual address
+        val: the first virtual address; negative numbers stand for the upper half of the address space
 
         size: how many bytes
 
@@ -317,7 +317,7 @@ class Commands(abc.ABC):
         size: how many bytes at most
 
         format: how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are
-        returned as U+FFFD, and a character that would be cut stays in the buffer
+        returned as U+FFFD, and a character that @size would cut is returned whole
 
         Returns: the bytes, in @format
 

@@ -79,7 +79,7 @@ class CpuArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
 
 class MemsaveArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     val: Int64
-    """the first virtual address"""
+    """the first virtual address; negative numbers stand for the upper half of the address space"""
     size: Int64
     """how many bytes"""
     filename: str
@@ -113,7 +113,7 @@ class RingbufReadArguments(Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """how many bytes at most"""
     format: DataFormat | UnsetType = UNSET
     """how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are returned as
-    U+FFFD, and a character that would be cut stays in the buffer
+    U+FFFD, and a character that @size would cut is returned whole
     """
 
 

@@ -536,7 +536,9 @@ class CpuInfo(Output, kw_only=True):
     time the answer is read
     """
     pc: Int64 | UnsetType = UNSET
-    """instruction pointer as a linear address; what x86 guests have"""
+    """instruction pointer as a linear address; what x86 guests have. The upper half of the address space
+    shows as negative numbers
+    """
     nip: Int64 | UnsetType = UNSET
     """instruction pointer of a Power guest"""
     npc: Int64 | UnsetType = UNSET

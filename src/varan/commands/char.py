@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 
 from varan.api.values import ChardevBackendInfo, ChardevInfo, DataFormat
 from varan.chardev import registry as chardev_kinds
@@ -50,7 +51,11 @@ async def ringbuf_read(machine: Machine, device: str, size: int, format: DataFor
     data = ring.read(size)
     if format is DataFormat.BASE64:
         return base64.b64encode(data).decode("ascii")
-    return data.decode("utf-8", "replace")
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data)
+    while decoder.getstate()[0] and (more := ring.read(1)):
+        text += decoder.decode(more)
+    return text + decoder.decode(b"", final=True)
 
 
 def _ring(machine: Machine, id: str) -> Ringbuf:

@@ -47,16 +47,21 @@ def wrap(value: int) -> int:
     return ((value + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
 
 
-def parse(text: str, position: int = 0) -> tuple[Expression, int]:
-    """The longest expression at `position`, and where it ends. Raises HmpError when none begins there."""
-    parser = _Parser(text, position)
+def parse(text: str, position: int = 0, *, more: bool = False) -> tuple[Expression, int]:
+    """The longest expression at `position`, and where it ends. Raises HmpError when none begins there.
+
+    With `more` something else follows the expression: an operator then ends it that stands like the sign or path of
+    the next word, with a blank before and none behind (`16 /tmp/file`).
+    """
+    parser = _Parser(text, position, more)
     evaluate = parser.binary(1, 0)
     return Expression(evaluate, frozenset(parser.registers)), parser.position
 
 
 class _Parser:
-    def __init__(self, text: str, position: int) -> None:
+    def __init__(self, text: str, position: int, more: bool) -> None:
         self._text = text
+        self._more = more
         self.position = position
         self.registers: set[str] = set()
 
@@ -74,10 +79,14 @@ class _Parser:
         while (token := self._peek()) is not None:
             symbol = token["operator"]
             precedence = _PRECEDENCE.get(symbol, 0)
-            if precedence < lowest:
+            if precedence < lowest or (self._more and self._begins_word(token)):
                 return
             self.position = token.end()
             yield symbol, precedence
+
+    def _begins_word(self, operator: re.Match[str]) -> bool:
+        behind = self._text[operator.end() : operator.end() + 1]
+        return operator[0][0] in " \t" and behind not in ("", " ", "\t")
 
     def _unary(self, depth: int) -> Evaluate:
         if depth > MAX_DEPTH:

@@ -86,7 +86,8 @@ def parse_arguments(arguments: tuple[Argument, ...], line: str, position: int) -
         elif argument.kind is Kind.FLAG:
             position = _take_flag(argument, line, position, parsed)
         elif position < len(line):
-            position = _take_value(argument, line, position, parsed)
+            more = argument is not arguments[-1]
+            position = _take_value(argument, line, position, parsed, more)
         elif not argument.optional:
             raise HmpError(f"missing argument: {argument.name}")
     rest = line[_skip_blanks(line, position) :]
@@ -118,9 +119,9 @@ def _take_flag(argument: Argument, line: str, position: int, parsed: Parsed) -> 
     return position
 
 
-def _take_value(argument: Argument, line: str, position: int, parsed: Parsed) -> int:
+def _take_value(argument: Argument, line: str, position: int, parsed: Parsed, more: bool) -> int:
     if argument.kind is Kind.INTEGER:
-        parsed[argument.parameter], position = expression.parse(line, position)
+        parsed[argument.parameter], position = expression.parse(line, position, more=more)
         return position
     if argument.kind is Kind.REST:
         parsed[argument.parameter] = line[position:].rstrip(" \t")
