@@ -17,18 +17,12 @@ MIB = 1 << 20
 CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
-@pytest.fixture(params=["unicorn", pytest.param("kvm", marks=pytest.mark.kvm)])
-def guest(request: pytest.FixtureRequest) -> Iterator[BareMachine]:
+@pytest.fixture
+def guest(accelerator: str) -> Iterator[BareMachine]:
     """The guest at its first prompt."""
-    with BareMachine(request.param, memory=16 * MIB, demo=True) as machine:
+    with BareMachine(accelerator, memory=16 * MIB, demo=True) as machine:
         machine.expect("varan> ")
         yield machine
-
-
-@pytest.fixture(params=["unicorn", pytest.param("kvm", marks=pytest.mark.kvm)])
-def accelerator(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def test_banner_tells_how_much_memory_there_is(accelerator: str) -> None:

@@ -22,12 +22,17 @@ PATIENCE = 20.0
 
 
 class BareMachine:
-    """Boots in the constructor. Use it in `with`. `kernel`, `demo`... are `boot_program`'s."""
+    """Boots in the constructor. Use it in `with`.
+
+    `accelerator` is a name, perhaps with options as on the command line. `kernel`, `demo`... are `boot_program`'s.
+    """
 
     def __init__(self, accelerator: str, memory: int = 16 << 20, **boot: str | bool) -> None:
-        availability = registry.load(accelerator).availability()
+        kind, *words = accelerator.split(",")
+        options = {key: value for key, _, value in (word.partition("=") for word in words)}
+        availability = registry.load(kind).availability()
         if not availability.usable:
-            pytest.skip(f"accelerator {accelerator}: {availability.reason}")
+            pytest.skip(f"accelerator {kind}: {availability.reason}")
         self.lock = threading.RLock()
         self.clock, self.timers = VirtualClock(), TimerQueue()
         self.exits: list[Exit] = []
@@ -45,7 +50,7 @@ class BareMachine:
         self.memory = self.board.memory
         self._add_consoles()
         self.boot = boot_program(self.memory, **boot)  # type: ignore[arg-type]
-        self._vm = registry.choose([(accelerator, {})]).create_vm(self.memory, self.board.ports, self.lock)
+        self._vm = registry.choose([(kind, options)]).create_vm(self.memory, self.board.ports, self.lock)
         self.thread = VcpuThread(self._vm, [0], self.lock, self.timers, self._exit, "vcpu0")
         self.vcpu = self.thread.vcpus[0]
         self.board.connect_cpu(self.vcpu)
