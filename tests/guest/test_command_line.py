@@ -127,7 +127,7 @@ def test_signal_while_waiting_for_a_client_ends_the_program(tmp_path: Path) -> N
     [
         (["-kernel", "absent"], "absent"),
         (["-kernel", "empty"], "empty"),
-        (["-demo", "-m", "1"], "memory"),
+        (["-demo", "-m", "100T"], "104857600 MiB"),
         (["-demo", "-cpu", "Cray"], "Cray"),
         (["-demo", "-serial", "unix:absent/s,server=on,wait=off"], "absent/s"),
         (["-demo", "-chardev", "null,id=a,colour=red"], "colour"),

@@ -61,14 +61,17 @@ def make(machine: Machine) -> Board:
     utc_offset = time.localtime().tm_gmtoff
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
     config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc)
-    return Pc(
-        config,
-        lock=machine.lock,
-        timers=machine.timers,
-        virtual=machine.virtual_clock,
-        host=machine.host_clock,
-        request_reset=machine.lifecycle.guest_reset,
-    )
+    try:
+        return Pc(
+            config,
+            lock=machine.lock,
+            timers=machine.timers,
+            virtual=machine.virtual_clock,
+            host=machine.host_clock,
+            request_reset=machine.lifecycle.guest_reset,
+        )
+    except OSError as error:
+        raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {error.strerror}") from error
 
 
 def boot_program(machine: Machine) -> BootProgram | None:
