@@ -109,7 +109,8 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection now, whatever is still to be sent."""
         self._open = False
-        self._transport.abort()
+        if not self.gone.done():
+            self._transport.abort()
 
     # What kinds of connection differ in.
 

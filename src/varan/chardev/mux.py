@@ -92,6 +92,7 @@ class Mux(Chardev):
         self._seats.append(seat)
         if self._pipe is not None:
             self._open_seat(seat)
+            self._update_flow()
 
     def _open_seat(self, seat: _Seat) -> None:
         if not seat.lazy or seat is self._seats[self._focus]:
@@ -101,6 +102,7 @@ class Mux(Chardev):
         self._pipe = pipe
         for seat in list(self._seats):
             self._open_seat(seat)
+        self._update_flow()
 
     def _closed(self) -> None:
         self._pipe = None
@@ -136,9 +138,9 @@ class Mux(Chardev):
             action()
 
     def _update_flow(self) -> None:
-        if self._pipe is None or not self._seats:
+        if self._pipe is None:
             return
-        if self._seats[self._focus].is_full:
+        if not self._seats or self._seats[self._focus].is_full:
             self._pipe.pause_input()
         else:
             self._pipe.resume_input()

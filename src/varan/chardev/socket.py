@@ -146,7 +146,8 @@ class Server(SocketChardev):
     def _accept_or_not(self) -> None:
         """Watch the listening sockets while there is a place for another client."""
         busy = len(self._connections) + len(self._arriving)
-        wanted = not self._closing and self._retry is None and busy < self._places
+        able = bool(self._listeners) and not self._closing and self._retry is None
+        wanted = able and busy < self._places
         if wanted == self._listening:
             return
         loop = asyncio.get_running_loop()
