@@ -123,6 +123,7 @@ class FakeMachine:
             VcpuHandle(thread, vcpu, self.memory)  # type: ignore[arg-type]
             for thread, vcpu in zip(self.threads, self.cpus, strict=True)
         ]
+        self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
         self.restarts = 0
         self.ended_by: ShutdownCause | None = None
 

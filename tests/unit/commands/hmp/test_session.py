@@ -13,6 +13,8 @@ from varan.chardev.registry import create
 from varan.commands.hmp.line import MAX_LINE
 from varan.commands.hmp.registry import registry
 from varan.commands.hmp.session import HmpSession, complete
+from varan.core.state import Device, State
+from varan.devices.irq.i8259 import ChipState, I8259Pair
 from varan.version import VERSION
 
 
@@ -226,6 +228,41 @@ async def test_info_mtree_shows_both_address_spaces(session: HmpSession, machine
     shown = await session.execute("info mtree")
     assert "  0000000000000000-00000000000fffff (ram): pc.ram @0000000000000000\n" in shown
     assert "  00000000000003f8-00000000000003ff (i/o): serial0\n" in shown
+
+
+async def test_info_pic_shows_both_controllers(session: HmpSession, machine: FakeMachine) -> None:
+    assert await session.execute("info pic") == "Error: this machine has no interrupt controller\n"
+    machine.board.devices["i8259"] = pair = I8259Pair()
+    pair.state.master.imr = 0xB8
+    pair.state.master.base = 0x30
+    pair.line(1)(1)
+    slave, master = (await session.execute("info pic")).splitlines()
+    assert slave.startswith("pic1: irr=00 ")
+    assert master == "pic0: irr=02 imr=b8 isr=00 hprio=0 irq_base=30 elcr=00 inputs=02"
+
+
+async def test_info_devices_shows_declared_state(session: HmpSession, machine: FakeMachine) -> None:
+    class DiskState(State):
+        busy: bool = False
+        sector: int = 0x200
+        name: str = "sda"
+        ring: bytes = bytes(100)
+        queue: list[int] = []  # noqa: RUF012
+        chips: list[ChipState] = []  # noqa: RUF012
+
+    class Disk(Device[DiskState]):
+        state_type = DiskState
+
+    machine.board.devices["disk"] = disk = Disk()
+    disk.state.queue = list(range(65))
+    disk.state.chips = [ChipState(imr=7)]
+    assert await session.execute("info devices") == "disk\n"
+    shown = (await session.execute("info devices disk")).splitlines()
+    assert shown[:3] == ["busy=false", "sector=0x200", "name=sda"]
+    assert shown[3] == f"ring={'00' * 64}... (100 bytes)"
+    assert shown[4].endswith("0x3f ... (65 items)")
+    assert "chips[0].imr=0x7" in shown
+    assert (await session.execute("info devices none")).startswith("Error: there is no device 'none'")
 
 
 async def test_ring_buffers(session: HmpSession, machine: FakeMachine) -> None:
