@@ -94,8 +94,7 @@ class _Host:
         logs.configure(process, self._form, sys.stderr)
         _describe_process(process)
         sys.setswitchinterval(SWITCH_INTERVAL)
-        with pidfile.held(process.pidfile):
-            return asyncio.run(self._run(ready))
+        return asyncio.run(self._run(ready))
 
     async def _run(self, ready: Callable[[], None]) -> int:
         loop = asyncio.get_running_loop()
@@ -103,6 +102,11 @@ class _Host:
         opening = loop.create_task(machine.open())
         for number in _END_SIGNALS:
             loop.add_signal_handler(number, self._end, opening, machine)
+        with pidfile.held(self._configuration.process.pidfile):
+            return await self._see_through(machine, opening, ready)
+
+    async def _see_through(self, machine: HostedMachine, opening: asyncio.Task[None], ready: Callable[[], None]) -> int:
+        """From the opening of the machine to its end; returns the exit status."""
         try:
             await opening
         except asyncio.CancelledError:

@@ -12,15 +12,13 @@ from varan.errors import VaranError
 
 ITEMS = {
     "accel": "the choice of an accelerator, and its work",
-    "board": "the board and what it boots",
     "chardev": "character devices: connections, errors",
-    "commands": "commands of the monitors",
-    "devices": "devices: accesses that a guest should not make",
+    "hmp": "human monitors",
     "machine": "run states and the life of the machine",
     "qmp": "QMP sessions",
     "all": "everything",
 }
-"""Item: what it logs. Items other than `all` are the packages of Varan whose loggers they switch on."""
+"""Item: what it logs. Items other than `all` are the first part of a logger's name after `varan.`."""
 
 
 class MessageFormat:

@@ -70,8 +70,9 @@ def make(machine: Machine) -> Board:
             host=machine.host_clock,
             request_reset=machine.lifecycle.guest_reset,
         )
-    except OSError as error:
-        raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {error.strerror}") from error
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "more than any host has"
+        raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {why}") from error
 
 
 def boot_program(machine: Machine) -> BootProgram | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,13 @@ def test_log_file_that_cannot_be_opened_is_named() -> None:
 def test_timestamp_is_utc_with_microseconds() -> None:
     form = logs.MessageFormat("p", ProcessSpec(timestamps=True))
     assert form.format("text", 1.25) == "1970-01-01T00:00:01.250000Z p: text"
+
+
+def test_items_are_the_loggers_there_are() -> None:
+    source = Path(logs.__file__).parents[1]
+    subjects = set()
+    for path in source.rglob("*.py"):
+        package = path.relative_to(source).parts[0]
+        for argument in re.findall(r"^log\w* = logging\.getLogger\((.+?)\)$", path.read_text(), re.MULTILINE):
+            subjects.add(package if argument == "__name__" else argument.strip('"').split(".")[1])
+    assert subjects == logs.ITEMS.keys() - {"all"}
