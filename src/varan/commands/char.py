@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+from typing import TYPE_CHECKING
 
 from varan.api.values import ChardevBackendInfo, ChardevInfo, DataFormat
 from varan.chardev import registry as chardev_kinds
-from varan.chardev.ringbuf import Ringbuf
 from varan.commands.registry import handler
 from varan.errors import DeviceNotFound, GenericError, InvalidParameterValue
 from varan.machine.machine import Machine
+
+if TYPE_CHECKING:
+    from varan.chardev.ringbuf import Ringbuf
 
 
 @handler("query-chardev")
@@ -59,6 +62,8 @@ async def ringbuf_read(machine: Machine, device: str, size: int, format: DataFor
 
 
 def _ring(machine: Machine, id: str) -> Ringbuf:
+    from varan.chardev.ringbuf import Ringbuf  # its kind may never be used
+
     chardev = machine.chardevs.get(id)
     if chardev is None:
         raise DeviceNotFound(id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from varan.commands.hmp.session import HmpSession
 from varan.commands.machine import find_vcpu
 from varan.commands.registry import handler
 from varan.machine.machine import Machine
@@ -11,6 +10,9 @@ from varan.machine.machine import Machine
 @handler("human-monitor-command")
 async def human_monitor_command(machine: Machine, command_line: str, cpu_index: int | None = None) -> str:
     """Lines end as a terminal wants them: carriage return, newline."""
+    # Most machines never see a human: its parser and tables are not loaded with the other handlers.
+    from varan.commands.hmp.session import HmpSession
+
     if cpu_index is not None:
         find_vcpu(machine, cpu_index)
     text = await HmpSession(machine, cpu_index or 0).execute(command_line)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from types import TracebackType
@@ -74,7 +73,7 @@ class _NewFile:
         self._target = target
         directory, name = os.path.split(target)
         self._directory = directory or "."
-        self._path = os.path.join(self._directory, f".{name[:200]}.{secrets.token_hex(6)}")
+        self._path = os.path.join(self._directory, f".{name[:200]}.{os.urandom(6).hex()}")
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._size = 0
         if mode is not None:
