@@ -65,6 +65,17 @@ def _serve(serve: Serve, writer: int) -> int:
         return 1
 
 
+def fill_standard_streams() -> None:
+    """Open the null device for each of descriptors 0 to 2 that is closed, lest a file of ours becomes one of them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _detach_standard_streams() -> None:
     sys.stdout.flush()
     sys.stderr.flush()

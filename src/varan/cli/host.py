@@ -8,11 +8,12 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from varan.api.values import PanicAction, ShutdownCause
+from varan.chardev.base import Chardev
 from varan.cli import daemon, logs, pidfile
 from varan.cli.builder import Configuration
 from varan.cli.message import one_line
@@ -35,6 +36,10 @@ class HostedMachine(Protocol):
     @property
     def vcpus(self) -> Sequence[Any]:
         """Handles with `index` and `thread_id`."""
+
+    @property
+    def chardevs(self) -> Mapping[str, Chardev]:
+        """The character devices by id."""
 
     async def open(self) -> None:
         """Acquire everything. Raises VaranError."""
@@ -62,6 +67,7 @@ def run(
 
     `announce` is called once the machine is open, before its guest runs.
     """
+    daemon.fill_standard_streams()
     process = configuration.process
     form = logs.MessageFormat(program, process)
     for warning in configuration.warnings:
@@ -115,6 +121,7 @@ class _Host:
             raise
         if self._configuration.process.name_threads:
             _name_threads(machine)
+        _tell_terminals(machine)
         ready()
         await machine.start()
         return self._exit_status(await machine.wait_closed())
@@ -150,6 +157,14 @@ def _describe_process(process: ProcessSpec) -> None:
     with contextlib.suppress(FileNotFoundError, PermissionError):
         if not process.dump_guest_memory:
             Path("/proc/self/coredump_filter").write_text(_DUMP_NO_ANONYMOUS_MEMORY)
+
+
+def _tell_terminals(machine: HostedMachine) -> None:
+    """Say which terminals the machine made: nobody can know their names beforehand. Tools parse these lines."""
+    for id, chardev in machine.chardevs.items():
+        kind, _, path = chardev.filename.partition(":")
+        if kind == "pty":
+            print(f"char device redirected to {path} (label {id})", flush=True)
 
 
 def _name_threads(machine: HostedMachine) -> None:

@@ -148,5 +148,6 @@ def _announce(target: str, args: argparse.Namespace, write: Callable[[str], obje
     write(f"Talk to it:       varan qmp {shlex.quote(target)} query-status\n")
     if args.kernel is None:
         write('Boot your own:    varan run --kernel vmlinuz --initrd initrd.img --append "console=ttyS0"\n')
-    write("Leave:            Ctrl-A x (Ctrl-A h shows all keys)\n")
+    on_terminal = not args.serial or any(device.startswith("mon:stdio") for device in args.serial)
+    write(f"Leave:            {'Ctrl-A x (Ctrl-A h shows all keys)' if on_terminal else 'Ctrl-C'}\n")
     sys.stderr.flush()

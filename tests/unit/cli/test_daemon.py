@@ -28,6 +28,22 @@ sys.exit(status)
 """
 
 
+def test_closed_streams_become_the_null_device(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from varan.cli import daemon
+os.closerange(0, 3)
+sys.stdout = sys.stderr = None
+daemon.fill_standard_streams()
+print("lost")
+with open(sys.argv[1], "w") as report:
+    print([os.readlink(f"/proc/self/fd/{n}") for n in range(3)], report.fileno() > 2, file=report)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "report")], capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "report").read_text() == f"{['/dev/null'] * 3} True\n"
+
+
 def launch(body: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the program to the end of the parent; its output streams end when nobody holds them any more."""
     script = PROGRAM.format(body=body.strip().replace("\n", "\n    "))

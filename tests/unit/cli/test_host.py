@@ -33,6 +33,7 @@ class WaitingMachine:
         self.number = number
         self.steps: list[str] = []
         self.vcpus: list[Any] = [SimpleNamespace(index=0, thread_id=threading.get_native_id())]
+        self.chardevs: dict[str, Any] = {}
         self.problem: VaranError | None = None
         self.ended: asyncio.Future[ShutdownCause]
 
@@ -140,6 +141,13 @@ def test_process_and_threads_get_their_names() -> None:
     assert comm.read_text() == "guest-of-honour\n"
     assert run(WaitingMachine(), name_threads=True) == 0
     assert comm.read_text() == "CPU 0\n"
+
+
+def test_terminals_are_told_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = WaitingMachine()
+    machine.chardevs = {"a": SimpleNamespace(filename="null"), "b": SimpleNamespace(filename="pty:/dev/pts/7")}
+    assert run(machine) == 0
+    assert capsys.readouterr().out == "char device redirected to /dev/pts/7 (label b)\n"
 
 
 def test_message_carries_time_and_name(capsys: pytest.CaptureFixture[str]) -> None:

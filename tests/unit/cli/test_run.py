@@ -117,3 +117,9 @@ def test_announcement_says_how_to_talk_boot_and_leave() -> None:
     assert "varan qmp '/run/my vm/q.sock' query-status" in text
     assert "varan run --kernel" in text
     assert "Ctrl-A x" in text
+
+
+def test_announcement_names_the_key_that_works() -> None:
+    lines: list[str] = []
+    run._announce("q.sock", parse("--serial", "pty"), lines.append)
+    assert lines[-1] == "Leave:            Ctrl-C\n"
