@@ -1,1 +1,1 @@
-"""The machine protocol in Python: generated from varan/schema by `python -m varan.qapi.generate`."""
+"""The machine protocol in Python: generated from a schema by `varan qapi generate`."""

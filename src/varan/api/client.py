@@ -1,6 +1,6 @@
 """A client's view of the machine protocol.
 
-Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+Generated from a schema by `varan qapi generate`: change the schema, not this file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from varan.api.commands import (
+from .commands import (
     COMMANDS,
     CommandInfo,
     CpuArguments,
@@ -22,7 +22,7 @@ from varan.api.commands import (
     RingbufWriteArguments,
     SetActionArguments,
 )
-from varan.api.values import (
+from .values import (
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,

@@ -1,6 +1,6 @@
 """The commands of the machine protocol.
 
-Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+Generated from a schema by `varan qapi generate`: change the schema, not this file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from varan.api.values import (
+from .values import (
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,

@@ -1,6 +1,6 @@
 """The values that the machine protocol's commands and events carry.
 
-Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+Generated from a schema by `varan qapi generate`: change the schema, not this file.
 """
 
 from __future__ import annotations

@@ -50,18 +50,18 @@ def _check_enum(new: Enum, raw: RawDefinition) -> None:
         seen[flat] = value.name
 
 
-def _check_distinct(members: Iterable[Member], seen: dict[str, tuple[str, str]], raw: RawDefinition, of: str) -> None:
-    """`seen` maps folded names to (name, whose it is), and gets those of `members`."""
+def _check_distinct(members: Iterable[Member], seen: dict[str, tuple[str, str]], raw: RawDefinition) -> None:
+    """`seen` maps folded names to (name, whose it is, if not ours), and gets those of `members`."""
     for member in members:
         flat = folded(member.name)
         if flat in seen:
             name, owner = seen[flat]
-            clash = "occurs" if name == member.name else f"clashes with '{name}'"
-            place = f" in {owner}" if owner else ""
-            here = f" of {of}" if of else ""
-            twice = " too" if owner and name == member.name else ""
-            raise raw.error(f"member '{member.name}'{here} {clash}{place}{twice}", *member.where)
-        seen[flat] = (member.name, of)
+            if name == member.name:
+                clash = f"occurs in {owner} too" if owner else "occurs twice"
+            else:
+                clash = f"clashes with '{name}'" + (f" in {owner}" if owner else "")
+            raise raw.error(f"member '{member.name}' {clash}", *member.where)
+        seen[flat] = (member.name, "")
 
 
 def _check_object(new: Object, raw: RawDefinition) -> None:
@@ -69,7 +69,7 @@ def _check_object(new: Object, raw: RawDefinition) -> None:
     if new.base is not None:
         for member in new.base.all_members():
             seen[folded(member.name)] = (member.name, f"base '{new.base.name}'")
-    _check_distinct(new.members, seen, raw, "")
+    _check_distinct(new.members, seen, raw)
     for member in new.members:
         _check_nested(member.type, raw)
     if new.discriminator is not None and "discriminator" in raw.expression.value:
@@ -81,7 +81,7 @@ def _check_object(new: Object, raw: RawDefinition) -> None:
 def _check_nested(used: Type, raw: RawDefinition) -> None:
     """The anonymous objects of the 2012 dialect."""
     if isinstance(used, Object) and used.implicit:
-        _check_distinct(used.members, {}, raw, "")
+        _check_distinct(used.members, {}, raw)
         for member in used.members:
             _check_nested(member.type, raw)
 
@@ -127,7 +127,7 @@ def _contained(outer: Object) -> set[Object]:
 
 
 def _check_alternate(new: Alternate, raw: RawDefinition) -> None:
-    _check_distinct(new.members, {}, raw, "")
+    _check_distinct(new.members, {}, raw)
     taken: dict[str, str] = {}
     for member in new.members:
         kinds = list(_kinds(member.type))
@@ -163,7 +163,7 @@ def _kinds(used: Type) -> Iterator[str]:
 
 def _check_arguments(arguments: Object | Alternate | None, raw: RawDefinition) -> None:
     if isinstance(arguments, Object) and arguments.implicit:
-        _check_distinct(arguments.members, {}, raw, "")
+        _check_distinct(arguments.members, {}, raw)
         for member in arguments.members:
             _check_nested(member.type, raw)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from varan.qapi.source import Dialect, Source
 
@@ -18,8 +19,11 @@ _ENTRY = re.compile(
     r"|(?P<tag>Returns|Errors|Since|Removed|Notes?|Examples?|TODO|Features):(?:\s+|$)"
     r"|(?P<since>Since)\s+(?=\d)"
 )
+_LONG_SECTIONS = ("", "Returns", "Errors", "Note", "Notes", "Example", "Examples", "TODO")
+"""Those (the definition's own text is one) whose paragraphs need not be indented."""
 _SINCE = re.compile(r"\bsince:?\s+v?(\d+(?:\.\d+)*)", re.IGNORECASE)
 _REMOVED = re.compile(r"\bremoved(?::|\s+in|\s+since)?\s+v?(\d+(?:\.\d+)*)", re.IGNORECASE)
+_BLANK_LINES = re.compile(r"\n{3,}")
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
@@ -94,43 +98,52 @@ def read_comment(source: Source, offset: int, text: str) -> list[Doc]:
     """The documentation in adjoining comment lines; ordinary comments give none."""
     blocks = _blocks_2012(text) if source.dialect is Dialect.Y2012 else _blocks(text)
     docs = []
-    for start, end, complaint in blocks:
-        doc = _Reader(source, offset + start).read(text[start:end])
-        if complaint:
-            doc.complaints.append((offset + start, complaint))
+    for block in blocks:
+        doc = _Reader(source, offset + block.start).read(text[block.start : block.end])
+        if block.complaint:
+            doc.complaints.append((offset + block.opening, block.complaint))
         docs.append(doc)
     return docs
 
 
-def _blocks(text: str) -> list[tuple[int, int, str | None]]:
-    """(start, end, complaint) of what stands between pairs of `##` lines."""
-    blocks: list[tuple[int, int, str | None]] = []
-    start = -1
+class _Block(NamedTuple):
+    """Where documentation is in a comment, and what is wrong with its frame."""
+
+    opening: int
+    start: int
+    end: int
+    complaint: str | None = None
+
+
+def _blocks(text: str) -> list[_Block]:
+    """What stands between pairs of `##` lines."""
+    blocks: list[_Block] = []
+    opening = start = -1
+    complaint = None
     at = 0
     for line in text.split("\n"):
         after = at + len(line) + 1
         marker = line.strip()
-        if marker == "##":
-            if start < 0:
-                start = after
-            else:
-                blocks.append((start, at, None))
-                start = -1
+        if marker == "##" and start >= 0:
+            blocks.append(_Block(opening, start, at, complaint))
+            start = -1
         elif marker.startswith("##") and start < 0:
-            blocks.append((at, at, "a documentation comment begins with a line that is only '##'"))
+            opening, start = at, min(after, len(text))
+            complaint = None if marker == "##" else "documentation begins with a line that is only '##'"
         at = after
     if start >= 0:
-        blocks.append((min(start, len(text)), len(text), "the documentation comment is not closed by '##'"))
+        complaint = complaint or "the documentation is not closed by a line '##'"
+        blocks.append(_Block(opening, start, len(text), complaint))
     return blocks
 
 
-def _blocks_2012(text: str) -> list[tuple[int, int, str | None]]:
+def _blocks_2012(text: str) -> list[_Block]:
     """The whole comment, if its first words are `@symbol`."""
     start = 0
     for line in text.split("\n"):
         words = line.strip(" \t#")
         if _SYMBOL_2012.match(words):
-            return [(start, len(text), None)]
+            return [_Block(start, start, len(text))]
         if words:
             break
         start += len(line) + 1
@@ -178,7 +191,7 @@ class _Reader:
     def _flush_left(self, line: str, at: int, after_blank: bool) -> None:
         found = _ENTRY.match(line) if self.doc.symbol is not None else None
         if found is None:
-            if after_blank and self.current is not self.doc.body and not self.old:
+            if after_blank and not self.old and self.current.name not in _LONG_SECTIONS:
                 self._back_to_text()
             self.current.lines.append(line)
             return
@@ -225,4 +238,4 @@ def _clean(lines: list[str]) -> str:
         first = first[9:].lstrip()
     rest = lines[1:]
     margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
-    return "\n".join([first, *(line[margin:].rstrip() for line in rest)]).strip()
+    return _BLANK_LINES.sub("\n\n", "\n".join([first, *(line[margin:] for line in rest)]).strip())

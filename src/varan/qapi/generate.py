@@ -23,7 +23,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 SCHEMA = _PACKAGE / "schema" / "varan.json"
 OUTPUT = _PACKAGE / "api"
 
-_INIT = '"""The machine protocol in Python: generated from varan/schema by `python -m varan.qapi.generate`."""\n'
+_INIT = '"""The machine protocol in Python: generated from a schema by `varan qapi generate`."""\n'
 
 
 def generate(schema: Schema) -> dict[str, str]:

@@ -95,5 +95,5 @@ def _explain(source: Source, offset: int) -> tuple[int, str]:
     if at == len(text) or text[at] == "\n":
         return offset, "the string has no closing quote"
     if text[at] == "\\":
-        return at, f"unknown escape {text[at : at + 2]!r}: only '\\\\\\\\' is known"
+        return at, f"unknown escape '{text[at : at + 2].strip()}': only '\\\\' is known"
     return at, f"{text[at]!r} cannot be in a string: only printable ASCII can"

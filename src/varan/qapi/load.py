@@ -51,7 +51,7 @@ class _Loader:
         try:
             self._file(source)
         except QapiError as error:
-            raise QapiError([*self.problems, *error.problems]) from None
+            raise QapiError(self._sorted([*self.problems, *error.problems])) from None
         return self._finish()
 
     def _finish(self) -> Schema:
@@ -62,20 +62,25 @@ class _Loader:
         for new in built:
             check_docs(new, builder.raw[new], self.pragma, self.problems, self.warnings)
         if self.problems:
-            raise QapiError(self.problems)
+            raise QapiError(self._sorted(self.problems))
         schema = builder.schema
-        schema.warnings = self.warnings
+        schema.warnings = self._sorted(self.warnings)
         for path, contents in self.layout:
             items = [item if isinstance(item, Doc) else by_raw[id(item)] for item in contents]
             schema.modules.append(Module(path, items))
         return schema
 
+    def _sorted(self, problems: list[Problem]) -> list[Problem]:
+        """File by file in the order of inclusion, and from top to bottom."""
+        files = {path: index for index, (path, _) in enumerate(self.layout)}
+        return sorted(problems, key=lambda p: (files.get(p.path, len(files)), p.line, p.column))
+
     def _file(self, source: Source) -> None:
+        contents: list[RawDefinition | Doc] = []
+        self.layout.append((source.path, contents))
         parsed = parse(source, self.lenient)
         self.problems.extend(parsed.problems)
         self.warnings.extend(parsed.warnings)
-        contents: list[RawDefinition | Doc] = []
-        self.layout.append((source.path, contents))
         pending: Doc | None = None
         for item in parsed.items:
             try:
@@ -96,7 +101,7 @@ class _Loader:
                 self._dangling(pending)
                 pending = None
             for offset, message in doc.complaints:
-                self._complain(comment.source, offset, message)
+                self._complain(doc, offset, message)
             if doc.symbol is None:
                 contents.append(doc)
             else:
@@ -115,7 +120,7 @@ class _Loader:
             return
         name: Any = expression.value[meta]
         if doc is not None and doc.symbol != name:
-            self._complain(doc.source, doc.offset, f"documentation of '{doc.symbol}' stands before '{name}'")
+            self._complain(doc, doc.offset, f"it stands before '{name}'")
             doc = None
         raw = RawDefinition("struct" if meta == "type" else meta, name, expression, doc)
         assert raw.meta in META_TYPES
@@ -141,12 +146,13 @@ class _Loader:
         self._file(included)
 
     def _dangling(self, doc: Doc) -> None:
-        self._complain(doc.source, doc.offset, f"no definition follows the documentation of '{doc.symbol}'")
+        self._complain(doc, doc.offset, "no definition follows")
 
-    def _complain(self, source: Source, offset: int, message: str) -> None:
+    def _complain(self, doc: Doc, offset: int, message: str) -> None:
         """An error today; a warning in the 2012 dialect, whose tools did not read documentation."""
-        old = source.dialect is Dialect.Y2012
-        (self.warnings if old else self.problems).append(source.problem(offset, message))
+        subject = f"documentation of '{doc.symbol}'" if doc.symbol else None
+        problem = doc.source.problem(offset, message, subject)
+        (self.warnings if doc.source.dialect is Dialect.Y2012 else self.problems).append(problem)
 
 
 def _reason(error: Exception) -> str:

@@ -172,7 +172,7 @@ class _Parser:
         if kind == ",":
             self.at += 1
             if self.kinds[self.at] == closing:
-                self.trailing.append(self._problem(self.at - 1, f"a comma before '{closing}'"))
+                self.trailing.append(self._problem(self.at - 1, f"superfluous comma before '{closing}'"))
                 self.at += 1
                 return False
             return True

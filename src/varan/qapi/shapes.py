@@ -149,7 +149,7 @@ def _check_keys(
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
+    close = difflib.get_close_matches(word, list(known), 1, 0.75)
     return f" (is it '{close[0]}'?)" if close else ""
 
 

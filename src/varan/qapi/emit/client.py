@@ -41,8 +41,8 @@ def emit_client(schema: Schema, names: TypeNames) -> str:
     own = [arguments_class(command) for command in commands if has_own_arguments(command)]
     lines = [
         *["", "import abc", "from typing import Any", "", "from msgspec import UNSET, UnsetType", ""],
-        *imports("varan.api.commands", ["COMMANDS", "CommandInfo", *sorted(own)]),
-        *imports("varan.api.values", types.imported()),
+        *imports(".commands", ["COMMANDS", "CommandInfo", *sorted(own)]),
+        *imports(".values", types.imported()),
         _PREAMBLE.rstrip("\n"),
         *methods,
     ]

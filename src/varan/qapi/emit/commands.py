@@ -72,7 +72,7 @@ def emit_commands(schema: Schema, names: TypeNames) -> str:
     head = HEADER.format(summary="The commands of the machine protocol.")
     lines = [
         *["", "from typing import Any, Protocol", "", "from msgspec import UNSET, Struct, UnsetType, field", ""],
-        *imports("varan.api.values", types.imported()),
+        *imports(".values", types.imported()),
         _PREAMBLE.rstrip("\n"),
         *classes,
         *table,

@@ -26,7 +26,7 @@ def emit_events(schema: Schema, names: TypeNames) -> str:
     table = [f'{INDENT}"{event.name}": {camel(event.name)},' for event in events]
     lines = [
         *["", "from typing import Any, ClassVar", "", "from msgspec import UNSET, Struct, UnsetType, field", ""],
-        *imports("varan.api.values", types.imported()),
+        *imports(".values", types.imported()),
         _PREAMBLE.rstrip("\n"),
         *classes,
         *["", "", "EVENTS: dict[str, type[Event]] = {", *table, "}"],

@@ -8,7 +8,7 @@ WIDTH = 110
 
 HEADER = '''"""{summary}
 
-Generated from varan/schema by `python -m varan.qapi.generate`: change the schema, not this file.
+Generated from a schema by `varan qapi generate`: change the schema, not this file.
 """
 
 from __future__ import annotations
