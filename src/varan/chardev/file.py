@@ -48,7 +48,7 @@ class File(Backend):
             fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o666)
         except OSError as error:
             why = error.strerror
-            if error.errno == errno.ENXIO:
+            if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
                 why = "nobody reads this FIFO; use the pipe kind, or start its reader first"
             raise self.error(f"option '{option}': '{path}': {why}") from error
         self._fds.append(fd)

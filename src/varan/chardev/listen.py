@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 import stat
@@ -12,6 +13,8 @@ from typing import Any
 
 from varan.chardev.address import FdAddress, TcpAddress, UnixAddress
 from varan.chardev.base import ChardevError
+
+logger = logging.getLogger(__name__)
 
 TcpName = tuple[socket.AddressFamily, tuple[Any, ...]]
 """A family and an address as the socket module takes it."""
@@ -43,7 +46,10 @@ class SocketFile:
     def remove(self) -> None:
         """Remove it. May be called twice."""
         if self._identity is not None and self._look() == self._identity:
-            os.unlink(self._path)
+            try:
+                os.unlink(self._path)
+            except OSError as error:
+                logger.warning("the socket '%s' is left behind: %s", self._path, error.strerror)
         self._identity = None
 
 

@@ -40,11 +40,13 @@ class Pty(Backend):
     async def acquire(self) -> None:
         try:
             self._master, slave = os.openpty()
+            try:
+                self._terminal = os.ttyname(slave)
+                tty.setraw(slave)
+            finally:
+                os.close(slave)
         except OSError as error:
-            raise self.error(f"no pseudo terminal to be had: {error.strerror}") from error
-        self._terminal = os.ttyname(slave)
-        tty.setraw(slave)
-        os.close(slave)
+            raise self.error(f"no pseudo terminal to be had (is /dev/pts mounted?): {error.strerror}") from error
         os.set_blocking(self._master, False)
         self._poll()
 

@@ -124,7 +124,8 @@ class Server(SocketChardev):
             raise self.error(str(error)) from error
         self._accept_or_not()
         if self.config.wait:
-            logger.info("waiting for a client on %s", self.filename)
+            # A warning, because a machine that does not start must say why.
+            logger.warning("chardev '%s': waiting for a client on %s", self.id, self.filename)
             self._somebody = asyncio.get_running_loop().create_future()
             try:
                 await self._somebody

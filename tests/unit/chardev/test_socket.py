@@ -1,71 +1,16 @@
 import asyncio
+import contextlib
 import os
+import resource
 import socket
 import stat
 
 import pytest
 from tests.support.recording_frontend import RecordingFrontend, pass_turns
 
-from varan.chardev.address import UnixAddress
+import varan.chardev.socket
 from varan.chardev.base import OUTPUT_LIMIT, ChardevError
-from varan.chardev.socket import Client, Server
-from varan.chardev.socket_options import SocketConfig
-
-
-class Peer:
-    """The other end, by plain blocking-free socket calls on the loop."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.loop = asyncio.get_running_loop()
-
-    async def send(self, data: bytes) -> None:
-        await self.loop.sock_sendall(self.sock, data)
-
-    async def read(self, size: int) -> bytes:
-        """Exactly `size` bytes, or what comes before the end."""
-        data = b""
-        async with asyncio.timeout(10):
-            while len(data) < size and (part := await self.loop.sock_recv(self.sock, size - len(data))):
-                data += part
-        return data
-
-    async def at_end(self) -> bool:
-        async with asyncio.timeout(10):
-            return await self.loop.sock_recv(self.sock, 1) == b""
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-@pytest.fixture
-def connect():
-    """Connects to an address: a path, a name that starts with NUL, or (host, port). The ends are closed afterwards."""
-    made: list[socket.socket] = []
-
-    async def connect(address: str | bytes | tuple[str, int]) -> Peer:
-        family = socket.AF_UNIX
-        if isinstance(address, tuple):
-            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        sock = socket.socket(family)
-        made.append(sock)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-        return Peer(sock)
-
-    yield connect
-    for sock in made:
-        sock.close()
-
-
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "vm.sock")
-
-
-@pytest.fixture
-def recorder():
-    return RecordingFrontend()
+from varan.chardev.socket import Server
 
 
 def port_of(chardev: Server) -> int:
@@ -351,6 +296,52 @@ async def test_a_port_in_use_is_a_clear_error(make):
             await server.open()
 
 
+async def test_running_out_of_descriptors_makes_clients_wait(make, connect, path, recorder, monkeypatch, caplog):
+    monkeypatch.setattr(varan.chardev.socket, "ACCEPT_RETRY_SECONDS", 0.001)
+    server = make("socket", path=path, server="on", wait="off")
+    server.attach(recorder)
+    await server.open()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    peer = await connect(path)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (peer.sock.fileno() + 1, hard))
+    try:
+        fillers = []
+        with contextlib.suppress(OSError):
+            while True:
+                fillers.append(os.dup(0))
+        async with asyncio.timeout(10):
+            while "cannot accept a connection" not in caplog.text:
+                await asyncio.sleep(0)
+        assert recorder.events == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in fillers:
+            os.close(fd)
+    await recorder.connected()
+
+
+async def test_clients_beyond_the_limit_wait_for_a_place(make, connect, path, monkeypatch):
+    monkeypatch.setattr(varan.chardev.socket, "MAX_CONNECTIONS", 2)
+    made: list[RecordingFrontend] = []
+
+    def new_recorder():
+        made.append(RecordingFrontend())
+        return made[-1]
+
+    server = make("socket", path=path, server="on", wait="off")
+    server.attach_each(new_recorder)
+    await server.open()
+    peers = [await connect(path) for _ in range(3)]
+    await peers[2].send(b"third")
+    await pass_turns(50)
+    assert [recorder.events for recorder in made] == [["opened"]] * 2
+    peers[0].close()
+    async with asyncio.timeout(10):
+        while len(made) < 3:
+            await asyncio.sleep(0)
+    await made[2].until_input(b"third")
+
+
 async def test_abstract_sockets_leave_no_file(make, connect, tmp_path, recorder):
     name = f"varan-test-{os.getpid()}-{tmp_path.name}"
     server = make("socket", path=name, abstract="on", server="on", wait="off")
@@ -360,84 +351,6 @@ async def test_abstract_sockets_leave_no_file(make, connect, tmp_path, recorder)
     await connect(b"\0" + name.encode())
     await recorder.connected()
     assert not os.path.exists(name)
-
-
-async def test_a_client_without_a_server_is_a_clear_error(make, path):
-    client = make("socket", path=path)
-    with pytest.raises(ChardevError, match=r"chardev 'c': unix:.*vm\.sock: No such file or directory"):
-        await client.open()
-
-
-async def test_a_client_connects_and_talks(make, path, recorder):
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-        client = make("socket", path=path)
-        client.attach(recorder)
-        await client.open()
-        accepted, _ = listener.accept()
-        accepted.setblocking(False)
-        peer = Peer(accepted)
-        recorder.pipe.write(b"ping")
-        assert await peer.read(4) == b"ping"
-        peer.close()
-        await recorder.until_event("closed")
-        assert client.filename == f"disconnected:unix:{path}"
-
-
-async def test_reconnect_comes_back_after_the_server_was_away(path, recorder):
-    client = Client("c", SocketConfig(UnixAddress(path), reconnect=0.001))
-    client.attach(recorder)
-    await client.open()
-    assert client.filename.startswith("disconnected:")
-    server = Server("s", SocketConfig(UnixAddress(path), server=True, wait=False))
-    await server.open()
-    await recorder.until_event("opened")
-    await server.close()
-    await recorder.until_event("closed")
-    again = Server("s", SocketConfig(UnixAddress(path), server=True, wait=False))
-    await again.open()
-    await recorder.until_event("opened", 2)
-    await client.close()
-    await again.close()
-
-
-async def test_an_inherited_listening_socket_serves(make, connect, path, recorder):
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen()
-    server = make("socket", fd=str(listener.detach()), server="on", wait="off")
-    server.attach(recorder)
-    await server.open()
-    assert server.filename == f"disconnected:unix:{path},server=on"
-    await connect(path)
-    await recorder.connected()
-    await server.close()
-    assert os.path.exists(path)
-
-
-async def test_an_inherited_connection_is_used(make, recorder):
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    client = make("socket", fd=str(ours.detach()))
-    client.attach(recorder)
-    await client.open()
-    with theirs:
-        await Peer(theirs).send(b"hi")
-        await recorder.until_input(b"hi")
-
-
-async def test_a_descriptor_of_the_wrong_sort_is_refused(make, tmp_path):
-    with open(tmp_path / "file", "w") as file, pytest.raises(ChardevError, match="is no open socket"):
-        await make("socket", fd=str(file.fileno())).open()
-    left, right = socket.socketpair()
-    with left, right, pytest.raises(ChardevError, match="does not listen; leave server=on out"):
-        await make("socket", fd=str(left.fileno()), server="on").open()
-    with socket.socket() as listener, pytest.raises(ChardevError, match="listens; add server=on"):
-        listener.listen()
-        await make("socket", fd=str(listener.fileno())).open()
-    with socket.socket() as idle, pytest.raises(ChardevError, match="is not connected"):
-        await make("socket", fd=str(idle.fileno())).open()
 
 
 async def test_telnet_greets_negotiates_and_reports_breaks(make, connect, recorder):

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,20 @@ async def test_a_terminal_is_raw_while_open_and_restored_after(terminal):
     await stdio.close()
     assert termios.tcgetattr(ours) == before
     assert recorder.events == ["opened", "closed"]
+
+
+async def test_a_suspended_program_gets_its_raw_terminal_back(terminal):
+    _, ours = terminal
+    before = termios.tcgetattr(ours)
+    stdio = Stdio("c", input_fd=ours, output_fd=ours)
+    await stdio.open()
+    termios.tcsetattr(ours, termios.TCSANOW, before)
+    os.kill(os.getpid(), signal.SIGCONT)
+    async with asyncio.timeout(10):
+        while local_flags(ours) & termios.ICANON:
+            await asyncio.sleep(0)
+    await stdio.close()
+    assert termios.tcgetattr(ours) == before
 
 
 async def test_signal_off_passes_ctrl_c_to_the_guest(terminal):
