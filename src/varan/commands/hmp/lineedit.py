@@ -89,6 +89,11 @@ class LineEditor:
         """What to show before a line."""
         return self._prompt.encode()
 
+    def redrawn(self) -> bytes:
+        """What shows prompt, line and cursor anew."""
+        self._do_redraw()
+        return self._taken()
+
     def feed(self, text: str) -> Fed:
         """Take input up to the first Enter."""
         for at, character in enumerate(text):

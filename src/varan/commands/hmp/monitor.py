@@ -44,6 +44,11 @@ class MonitorFrontend:
             self._connection.close()
             self._connection = None
 
+    def focus_gained(self) -> None:
+        """Show on a shared chardev that keys come here again."""
+        if self._connection is not None:
+            self._connection.show_line()
+
     def writable(self) -> None:
         """Go on with output."""
         if self._connection is not None:
@@ -75,6 +80,11 @@ class _Connection:
     def flush(self) -> None:
         self._send(b"")
         self._advance()
+
+    def show_line(self) -> None:
+        """Show prompt and line anew, below what others wrote meanwhile; while a command runs its own prompt follows."""
+        if self._task is None:
+            self._send(b"\r\n" + self._editor.redrawn())
 
     def _send(self, data: bytes) -> None:
         if not self._open:

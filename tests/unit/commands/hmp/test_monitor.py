@@ -146,3 +146,13 @@ async def test_a_peer_that_leaves_during_a_command_does_no_harm(monitor: Monitor
     monitor.writable()
     assert shown == f"{BANNER}stop\r\n"
     assert pipe.text() == ""
+
+
+async def test_the_line_is_shown_again_when_the_keyboard_returns(monitor: MonitorFrontend) -> None:
+    pipe = FakePipe()
+    monitor.focus_gained()
+    monitor.opened(pipe)
+    monitor.receive(b"info na")
+    pipe.text()
+    monitor.focus_gained()
+    assert pipe.text() == f"\r\n\r{PROMPT}info na\x1b[K"
