@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from varan.devices.input.ps2 import ACK, RESEND, TEST_PASSED, Ps2Device, Ps2State
+from varan.devices.input.ps2 import ACK, QUEUE_SIZE, RESEND, TEST_PASSED, Ps2Device, Ps2State
 
 SCALING_1_1 = 0xE6
 SCALING_2_1 = 0xE7
@@ -25,6 +25,7 @@ RESET = 0xFF
 WHEEL_KNOCK = [200, 100, 80]
 STANDARD_ID = 0
 WHEEL_ID = 3
+PACKET_SIZE_LIMIT = 4
 MOTION_LIMIT = 255
 """Counts one packet can carry."""
 
@@ -75,6 +76,7 @@ class Ps2Mouse(Ps2Device[MouseState]):
         state.dz = clamp(state.dz + dz, 7)
         if changed and state.enabled and not state.remote and not state.wrap:
             self._report()
+            self.on_data()
 
     def take(self) -> int | None:
         value = super().take()
@@ -163,7 +165,6 @@ class Ps2Mouse(Ps2Device[MouseState]):
         return packet + bytes((dz & 0xFF,)) if state.id == WHEEL_ID else packet
 
     def _report(self) -> None:
-        """Send a packet if the queue has room; motion waits in the counters otherwise."""
-        size = 4 if self.state.id == WHEEL_ID else 3
-        if len(self.state.queue) + size <= 4 * size:
-            self.send(self._packet())
+        """Queue a packet if there is room; motion waits in the counters otherwise."""
+        if len(self.state.queue) + PACKET_SIZE_LIMIT <= QUEUE_SIZE:
+            self.state.queue.extend(self._packet())

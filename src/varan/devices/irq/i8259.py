@@ -79,12 +79,10 @@ class PicState(State, kw_only=True):
 
 
 def highest(bits: int, lowest: int) -> int:
-    """The level of highest priority among `bits`, when `lowest` has the lowest; -1 for no bits."""
-    for step in range(1, 9):
-        level = (lowest + step) & 7
-        if bits >> level & 1:
-            return level
-    return -1
+    """The level of highest priority among `bits` (not zero), when `lowest` has the lowest."""
+    shift = lowest + 1
+    rotated = (bits >> shift | bits << (8 - shift)) & 0xFF
+    return ((rotated & -rotated).bit_length() + lowest) & 7
 
 
 def pending(chip: ChipState, cascade: int = 0) -> int:
@@ -148,9 +146,9 @@ def write_ocw2(chip: ChipState, value: int) -> None:
     level = value & 7
     if command in (0b001, 0b101):
         serving = chip.isr & ~chip.imr if chip.special_mask else chip.isr
-        level = highest(serving, chip.lowest)
-        if level < 0:
+        if not serving:
             return
+        level = highest(serving, chip.lowest)
     if command & 0b001:
         chip.isr &= ~(1 << level)
     if command in (0b101, 0b110, 0b111):

@@ -1,0 +1,152 @@
+"""What `varan.core.state.Device` promises, for every device of a PC.
+
+A device is worn by random accesses of its own ports, then: saving and loading into a fresh one gives equal state and
+equal later behaviour, saved state survives encoding, and reset gives what a new device has.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.bus import Bus
+
+from varan.board.pc import Pc, PcConfig
+from varan.board.rtc import RtcSetting
+from varan.core.clock import ManualClock
+from varan.core.state import Device, State, StateError, decode, encode
+
+DEVICE_PORTS = {
+    "i8259": (0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1),
+    "i8254": (0x40, 0x41, 0x42, 0x43, 0x61),
+    "port-b": (0x61,),
+    "mc146818": (0x70, 0x71),
+    "ps2-keyboard": (0x60, 0x64),
+    "ps2-mouse": (0x60, 0x64),
+    "i8042": (0x60, 0x64),
+    "port92": (0x92,),
+    "post": (0x80,),
+    "serial1": tuple(range(0x3F8, 0x400)),
+    "serial2": tuple(range(0x2F8, 0x300)),
+    "serial3": tuple(range(0x3E8, 0x3F0)),
+    "serial4": tuple(range(0x2E8, 0x2F0)),
+    "debug-console": (0x402,),
+}
+STATELESS = {"debug-console"}
+ACCESSES = 400
+
+
+class Rig:
+    """A PC on a bare bus."""
+
+    def __init__(self, now: int = 0) -> None:
+        self.bus = Bus()
+        self.bus.clock.advance(now)
+        self.pc = Pc(
+            PcConfig(memory=1 << 20, serial_ports=4, rtc=RtcSetting(1_330_000_000_000_000_000, virtual=True)),
+            lock=threading.RLock(),
+            timers=self.bus.timers,
+            virtual=self.bus.clock,
+            host=ManualClock(),
+            request_reset=lambda: None,
+        )
+        self.bus.ports = self.pc.ports
+
+    def wear(self, seed: int, ports: tuple[int, ...]) -> list[int | None]:
+        """Random accesses with time passing between them; returns what was seen."""
+        source = random.Random(seed)
+        seen: list[int | None] = []
+        for _ in range(ACCESSES):
+            port = source.choice(ports)
+            if source.random() < 0.6:
+                self.bus.outb(port, source.randrange(256))
+            else:
+                seen.append(self.bus.inb(port))
+            if source.random() < 0.3:
+                self.bus.run(source.randrange(3_000_000))
+            if source.random() < 0.1:
+                self.pc.serials[source.randrange(4)].uart.receive(source.randbytes(5))
+                self.pc.keyboard.press(b"\x1c")
+                self.pc.mouse.move(source.randrange(9), source.randrange(9), 0, source.randrange(8))
+            seen.append(self.pc.pic.peek())
+        return seen
+
+
+def test_every_device_of_the_board_is_covered() -> None:
+    assert set(Rig().pc.devices) == set(DEVICE_PORTS)
+
+
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_random_accesses_change_the_state_unless_it_is_declared_empty(name: str) -> None:
+    rig = Rig()
+    before = rig.pc.devices[name].save()
+    after = []
+    for seed in range(5):
+        rig.wear(seed, DEVICE_PORTS[name])
+        after.append(rig.pc.devices[name].save())
+    assert all(state == before for state in after) == (name in STATELESS)
+    assert bool(msgspec.structs.fields(before)) != (name in STATELESS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_loaded_device_has_the_saved_state_and_the_same_later_behaviour(name: str, seed: int) -> None:
+    first = Rig()
+    first.wear(seed, DEVICE_PORTS[name])
+    saved = first.pc.save()
+    second = Rig(first.bus.clock.now())
+    second.pc.load(json.loads(json.dumps(saved)))
+    assert second.pc.save() == saved
+    assert first.wear(seed + 1000, DEVICE_PORTS[name]) == second.wear(seed + 1000, DEVICE_PORTS[name])
+    assert first.pc.save() == second.pc.save()
+
+
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_saved_state_shares_nothing_with_the_device(name: str) -> None:
+    rig = Rig()
+    rig.wear(2, DEVICE_PORTS[name])
+    saved = rig.pc.devices[name].save()
+    copy = encode(saved)
+    rig.wear(3, DEVICE_PORTS[name])
+    assert encode(saved) == copy
+
+
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_encoded_state_decodes_to_an_equal_one(name: str) -> None:
+    rig = Rig()
+    rig.wear(4, DEVICE_PORTS[name])
+    device = rig.pc.devices[name]
+    state = device.save()
+    assert decode(device.state_type, json.loads(json.dumps(encode(state)))) == state
+
+
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_reset_gives_what_a_new_device_has_except_what_a_battery_keeps(name: str) -> None:
+    worn = Rig()
+    worn.wear(5, DEVICE_PORTS[name])
+    worn.pc.reset()
+    fresh = Rig(worn.bus.clock.now())
+    fresh.pc.reset()
+    assert volatile(worn.pc.devices[name]) == volatile(fresh.pc.devices[name])
+    assert worn.pc.pic.peek() is None
+
+
+@pytest.mark.parametrize("name", DEVICE_PORTS)
+def test_state_of_an_unknown_version_is_refused(name: str) -> None:
+    device = Rig().pc.devices[name]
+    encoded = encode(device.save())
+    encoded["version"] += 1
+    with pytest.raises(StateError, match="saved by version"):
+        decode(device.state_type, encoded)
+
+
+def volatile(device: Device[Any]) -> dict[str, Any]:
+    """The members that a reset must put back."""
+    state: State = device.save()
+    kept = getattr(type(state), "battery_backed", frozenset())
+    members = msgspec.structs.asdict(state)
+    return {name: value for name, value in members.items() if name not in kept}

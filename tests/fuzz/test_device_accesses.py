@@ -1,0 +1,76 @@
+"""Whatever a guest does at the ports of a PC, no device raises, hangs or grows."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.bus import Bus
+
+from varan.board.pc import Pc, PcConfig
+from varan.core.clock import ManualClock
+from varan.core.state import encode
+
+STATE_SIZE_LIMIT = 4096
+"""Bytes of JSON that no device's state outgrows."""
+
+
+def make(bus: Bus) -> Pc:
+    return Pc(
+        PcConfig(memory=1 << 20, serial_ports=4),
+        lock=threading.RLock(),
+        timers=bus.timers,
+        virtual=bus.clock,
+        host=ManualClock(1_330_000_000_000_000_000),
+        request_reset=lambda: None,
+    )
+
+
+MAPPED = sorted(port for mapped in make(Bus()).ports for port in range(mapped.base, mapped.base + mapped.count))
+PORTS = st.one_of(st.sampled_from(MAPPED), st.integers(0, 0xFFFF))
+SIZES = st.sampled_from((1, 1, 1, 2, 4))
+ACCESSES = st.one_of(
+    st.tuples(st.just("in"), PORTS, SIZES),
+    st.tuples(st.just("out"), PORTS, SIZES, st.integers(0, 0xFFFFFFFF)),
+    st.tuples(st.just("wait"), st.integers(0, 10**12)),
+    st.tuples(st.just("type"), st.binary(max_size=40)),
+    st.tuples(st.just("point"), st.integers(-5000, 5000), st.integers(-5000, 5000), st.integers(0, 7)),
+    st.tuples(st.just("take")),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACCESSES, max_size=80))
+def test_random_accesses_raise_nothing_and_keep_state_small(accesses: list[tuple[object, ...]]) -> None:
+    bus = Bus()
+    pc = make(bus)
+    for access in accesses:
+        perform(pc, bus, access)
+    saved = pc.save()
+    assert all(len(msgspec.json.encode(state)) < STATE_SIZE_LIMIT for state in saved.values())
+    other = make(bus)
+    other.load(saved)
+    assert all(encode(device.state) == saved[name] for name, device in other.devices.items())
+    pc.close()
+    other.close()
+
+
+def perform(pc: Pc, bus: Bus, access: tuple[object, ...]) -> None:
+    match access:
+        case ("in", int(port), int(size)):
+            assert 0 <= pc.ports.read(port, size) < 1 << (8 * size)
+        case ("out", int(port), int(size), int(value)):
+            pc.ports.write(port, size, value & (1 << (8 * size)) - 1)
+        case ("wait", int(nanoseconds)):
+            bus.stall(nanoseconds)
+        case ("type", bytes(data)):
+            pc.serials[0].receive(data)
+            pc.keyboard.press(data[:8])
+        case ("point", int(dx), int(dy), int(buttons)):
+            pc.mouse.move(dx, dy, 0, buttons)
+        case _:
+            vector = pc.pic.peek()
+            if vector is not None:
+                assert pc.pic.acknowledge() == vector
