@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from varan.accel.base import KICKED, Exit, Vcpu, Vm
 from varan.accel.state import CpuState
@@ -23,6 +24,8 @@ class IdleVcpu(Vcpu):
         self.closed = False
         self.state = CpuState()
         self.running = threading.Event()
+        self.on_run: Callable[[], None] | None = None
+        """Called once, in the middle of the first run, as a device handler would be."""
         self._kicked = threading.Event()
 
     def run(self) -> Exit:
@@ -32,6 +35,9 @@ class IdleVcpu(Vcpu):
             if isinstance(exit, Exception):
                 raise exit
             return exit
+        if self.on_run is not None:
+            on_run, self.on_run = self.on_run, None
+            on_run()
         self.running.set()
         self._kicked.wait()
         self._kicked.clear()

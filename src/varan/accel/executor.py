@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from varan.accel.base import Exit, ExitReason, Vcpu, Vm
-from varan.core.clock import NANOSECONDS, TimerQueue
+from varan.core.clock import NANOSECONDS, Timer, TimerQueue
 
 log = logging.getLogger("varan.accel")
 
@@ -159,9 +159,12 @@ class VcpuThread:
         self._thread.join()
         self._alarm.close()
 
-    def _timer_earlier(self) -> None:
+    def _timer_earlier(self, timer: Timer) -> None:
+        """A timer is due before all others: set the alarm from a device handler, else make the thread look."""
         if threading.current_thread() is not self._thread:
             self.kick()
+        elif timer.deadline is not None and timer.clock.running():
+            self._alarm.set(time.monotonic_ns() + timer.deadline - timer.clock.now())
 
     def _main(self) -> None:
         self.thread_id = threading.get_native_id()

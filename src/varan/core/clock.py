@@ -117,8 +117,8 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heaps: dict[int, tuple[Clock, list[tuple[int, int, Timer]]]] = {}
         self._sequence = 0
-        self.on_earlier: Callable[[], None] = _nothing
-        """Called when a timer was armed that may be due before all others: whoever sleeps must look again."""
+        self.on_earlier: Callable[[Timer], None] = _nothing
+        """Called when a timer was armed that may be due before all others: whoever sleeps must know."""
 
     def timer(self, clock: Clock, callback: Callable[[], None], name: str = "") -> Timer:
         """A new timer on `clock`, not armed."""
@@ -133,7 +133,7 @@ class TimerQueue:
         earlier = not heap or deadline < heap[0][0]
         heapq.heappush(heap, (deadline, self._sequence, timer))
         if earlier:
-            self.on_earlier()
+            self.on_earlier(timer)
 
     def run_due(self) -> int | None:
         """Run every timer that is due; returns nanoseconds until the next one, None when no running clock has one."""
@@ -156,5 +156,5 @@ class TimerQueue:
         return soonest
 
 
-def _nothing() -> None:
+def _nothing(timer: Timer) -> None:
     return

@@ -84,6 +84,16 @@ def test_a_timer_armed_from_outside_fires_while_the_guest_runs(bench: Bench) -> 
     assert fired.wait(SOON)
 
 
+def test_a_timer_that_a_device_arms_while_the_guest_runs_fires_without_an_exit(bench: Bench) -> None:
+    clock = VirtualClock()
+    clock.start()
+    fired = threading.Event()
+    timer = bench.timers.timer(clock, fired.set)
+    bench.vcpu.on_run = lambda: timer.arm(clock.now() + 1_000_000)
+    bench.thread.resume()
+    assert fired.wait(SOON)
+
+
 def test_a_timer_fires_while_all_vcpus_are_halted(bench: Bench) -> None:
     bench.vcpu.is_halted, bench.vcpu.work = True, False
     clock = VirtualClock()
