@@ -85,6 +85,8 @@ def decode(state_type: type[S], encoded: dict[str, Any]) -> S:
         members = encoded["state"]
     except (KeyError, TypeError):
         raise StateError(f"{state_type.__qualname__}: saved state lacks its version or its members") from None
+    if not isinstance(version, int):
+        raise StateError(f"{state_type.__qualname__}: {version!r} is not a version")
     if version > state_type.version:
         raise StateError(
             f"{state_type.__qualname__}: saved by version {version}, this one knows up to {state_type.version}"

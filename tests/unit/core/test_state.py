@@ -80,6 +80,7 @@ def test_member_that_is_new_gets_its_default() -> None:
         ({"state": {}}, "lacks its version"),
         ({"version": 2}, "lacks its version"),
         (None, "lacks its version"),
+        ({"version": "2", "state": {}}, "not a version"),
         ({"version": 2, "state": {"level": "high"}}, "level"),
         ({"version": 2, "state": []}, "object"),
     ],

@@ -11,12 +11,15 @@ follow the PC16550D data sheet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from varan.core.clock import NANOSECONDS, Clock, TimerQueue
 from varan.core.irq import IrqLine, unconnected
 from varan.core.state import Device, State
+from varan.devices.fields import Byte, Word
 
 RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR = range(8)
 FIFO_SIZE = 16
@@ -68,19 +71,19 @@ MSR_DCD = 0x80
 class UartState(State, kw_only=True):
     """Registers and both FIFOs."""
 
-    ier: int = 0
-    fcr: int = 0
-    lcr: int = 0
-    mcr: int = 0
-    lsr: int = LSR_THRE | LSR_TEMT
-    msr: int = MSR_CTS | MSR_DSR | MSR_DCD
-    modem: int = MSR_CTS | MSR_DSR | MSR_DCD
+    ier: Byte = 0
+    fcr: Byte = 0
+    lcr: Byte = 0
+    mcr: Byte = 0
+    lsr: Byte = LSR_THRE | LSR_TEMT
+    msr: Byte = MSR_CTS | MSR_DSR | MSR_DCD
+    modem: Byte = MSR_CTS | MSR_DSR | MSR_DCD
     """Levels at the modem inputs, as MSR's high half."""
-    scr: int = 0
-    divisor: int = 12
-    rx: list[int] = msgspec.field(default_factory=list)
+    scr: Byte = 0
+    divisor: Word = 12
+    rx: Annotated[list[Word], Meta(max_length=FIFO_SIZE)] = msgspec.field(default_factory=list)
     """Characters received; a character's LSR bits are shifted left by 8."""
-    tx: list[int] = msgspec.field(default_factory=list)
+    tx: Annotated[list[Byte], Meta(max_length=FIFO_SIZE)] = msgspec.field(default_factory=list)
     """Characters that wait for a host end that takes no more."""
     thre_pending: bool = False
     """The THRE interrupt has happened and has not been seen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from varan.core.clock import Clock
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 from varan.devices.timer.i8254 import I8254
 
 PORT = 0x61
@@ -22,7 +23,7 @@ SPEAKER_CHANNEL = 2
 class PortBState(State, kw_only=True):
     """The writable bits."""
 
-    control: int = 0
+    control: Byte = 0
 
 
 class PortB(Device[PortBState]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 
 POST_PORT = 0x80
 DELAY_PORT = 0xED
@@ -12,7 +13,7 @@ DELAY_PORT = 0xED
 class PostState(State, kw_only=True):
     """The latch behind port 80h."""
 
-    code: int = 0
+    code: Byte = 0
     """The progress code that firmware wrote last."""
 
 

@@ -7,13 +7,15 @@ once, with an edge. Names of bits follow the IBM PS/2 technical reference.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 from varan.devices.input.ps2 import Ps2Device
 
 DATA_PORT = 0x60
@@ -76,18 +78,20 @@ SET_2_TO_1 = bytes.fromhex(
 )
 """The controller's translation of key codes below 80h."""
 
+Reply = Annotated[int, Meta(ge=0, le=AUX | 0xFF)]
+
 
 class I8042State(State, kw_only=True):
     """The controller's registers. The command byte is `ram[0]`."""
 
-    ram: list[int] = msgspec.field(
+    ram: Annotated[list[Byte], Meta(min_length=RAM_SIZE, max_length=RAM_SIZE)] = msgspec.field(
         default_factory=lambda: [CTR_KBD_INT | CTR_SYS | CTR_AUX_DISABLE | CTR_TRANSLATE] + [0] * (RAM_SIZE - 1)
     )
-    output_port: int = OUT_RESET | OUT_A20
-    output: int | None = None
+    output_port: Byte = OUT_RESET | OUT_A20
+    output: Reply | None = None
     """The output buffer; bit 8 says that the byte is the mouse's."""
-    replies: list[int] = msgspec.field(default_factory=list)
-    command: int = 0
+    replies: Annotated[list[Reply], Meta(max_length=REPLY_LIMIT)] = msgspec.field(default_factory=list)
+    command: Byte = 0
     """A command whose argument is expected at port 60h; 0 for none."""
     wrote_command: bool = False
     break_prefix: bool = False
@@ -203,7 +207,7 @@ class I8042(Device[I8042State]):
         elif command == WRITE_AUX:
             state.ram[0] &= ~CTR_AUX_DISABLE
             self._mouse.write(value)
-        else:
+        elif WRITE_RAM <= command < WRITE_RAM + RAM_SIZE:
             self._write_ram(command - WRITE_RAM, value)
 
     def _write_ram(self, index: int, value: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 
 PORT = 0x92
 FAST_RESET = 0x01
@@ -15,7 +16,7 @@ A20_GATE = 0x02
 class Port92State(State, kw_only=True):
     """The two bits that do something."""
 
-    control: int = A20_GATE
+    control: Byte = A20_GATE
 
 
 class Port92(Device[Port92State]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 
 QUEUE_SIZE = 16
 """Bytes of events a device keeps while the host does not take them."""
@@ -22,10 +24,10 @@ TEST_PASSED = 0xAA
 class Ps2State(State, kw_only=True):
     """Members that both devices have."""
 
-    queue: list[int] = msgspec.field(default_factory=list)
-    last: int = 0
+    queue: Annotated[list[Byte], Meta(max_length=QUEUE_SIZE + REPLY_SIZE)] = msgspec.field(default_factory=list)
+    last: Byte = 0
     """The byte sent last, for the resend command."""
-    command: int = 0
+    command: Byte = 0
     """A command whose argument is still to come; 0 for none."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varan.devices.fields import Byte
 from varan.devices.input.ps2 import ACK, RESEND, TEST_PASSED, Ps2Device, Ps2State
 
 SET_LEDS = 0xED
@@ -25,9 +26,9 @@ class KeyboardState(Ps2State, kw_only=True):
     """What the host has set."""
 
     scanning: bool = True
-    leds: int = 0
-    scan_code_set: int = 2
-    typematic: int = TYPEMATIC_DEFAULT
+    leds: Byte = 0
+    scan_code_set: Byte = 2
+    typematic: Byte = TYPEMATIC_DEFAULT
 
 
 class Ps2Keyboard(Ps2Device[KeyboardState]):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from varan.devices.fields import Byte
 from varan.devices.input.ps2 import ACK, QUEUE_SIZE, RESEND, TEST_PASSED, Ps2Device, Ps2State
 
 SCALING_1_1 = 0xE6
@@ -44,15 +48,15 @@ class MouseState(Ps2State, kw_only=True):
     remote: bool = False
     wrap: bool = False
     scaling: bool = False
-    resolution: int = 2
-    rate: int = 100
-    id: int = STANDARD_ID
-    rates: list[int] = msgspec.field(default_factory=list)
+    resolution: Byte = 2
+    rate: Byte = 100
+    id: Byte = STANDARD_ID
+    rates: Annotated[list[Byte], Meta(max_length=len(WHEEL_KNOCK))] = msgspec.field(default_factory=list)
     """The last three sample rates set."""
     dx: int = 0
     dy: int = 0
     dz: int = 0
-    buttons: int = 0
+    buttons: Annotated[int, Meta(ge=0, le=7)] = 0
     """Bit 0 left, 1 right, 2 middle."""
 
 

@@ -18,6 +18,7 @@ import msgspec
 from varan.core.irq import IntrPin, IrqLine, NoPin
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte, Level
 
 MASTER_PORT = 0x20
 SLAVE_PORT = 0xA0
@@ -48,18 +49,18 @@ SLAVE_ELCR_BITS = 0xDE
 class ChipState(msgspec.Struct, kw_only=True):
     """One 8259A. Register names are the data sheet's."""
 
-    irr: int = 0
-    imr: int = 0
-    isr: int = 0
-    inputs: int = 0
+    irr: Byte = 0
+    imr: Byte = 0
+    isr: Byte = 0
+    inputs: Byte = 0
     """Levels at IR0 to IR7."""
-    elcr: int = 0
+    elcr: Byte = 0
     """A set bit makes that input level-triggered."""
-    base: int = 0
+    base: Byte = 0
     """Vector of level 0 (T7-T3 of ICW2)."""
-    lowest: int = 7
+    lowest: Level = 7
     """The level of lowest priority."""
-    icw: int = 0
+    icw: Level = 0
     """The initialisation word expected next at the odd port: 2, 3 or 4; 0 when initialised."""
     icw4_follows: bool = False
     single: bool = False

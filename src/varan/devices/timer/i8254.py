@@ -10,12 +10,16 @@ Times are in ticks unless a name says otherwise. Modes and register names follow
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from varan.core.clock import NANOSECONDS, Clock, TimerQueue
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 
 FREQUENCY = 1_193_182
 """Ticks in a second."""
@@ -45,38 +49,41 @@ def nanoseconds(tick: int) -> int:
     return -(-tick * NANOSECONDS // FREQUENCY)
 
 
+Count = Annotated[int, Meta(ge=1, le=0x10000)]
+
+
 class ChannelState(msgspec.Struct, kw_only=True):
     """One counter. `count` is the number of ticks that CR holds (never 0)."""
 
-    mode: int = 0
-    rw: int = RW_WORD
+    mode: Annotated[int, Meta(ge=0, le=5)] = 0
+    rw: Annotated[int, Meta(ge=0, le=3)] = RW_WORD
     bcd: bool = False
-    count: int = 0x10000
+    count: Count = 0x10000
     loaded: bool = False
     """A count has been written (and, in modes 1 and 5, the gate has triggered) since the control word."""
     start: int = 0
     """The tick at which CE was loaded."""
     held: int | None = None
     """Ticks counted, while the gate or a half-written count holds the counter."""
-    next_count: int | None = None
+    next_count: Count | None = None
     """A count that modes 1, 2, 3 and 5 take over later."""
     next_start: int | None = None
     """When `next_count` takes over in modes 2 and 3."""
     gate: bool = True
-    write_low: int | None = None
+    write_low: Byte | None = None
     """The low byte of a count whose high byte is still to come."""
     read_high: bool = False
     """The next read gives the high byte."""
-    latched: list[int] = msgspec.field(default_factory=list)
+    latched: Annotated[list[Byte], Meta(max_length=2)] = msgspec.field(default_factory=list)
     """Bytes of a latched count still to be read."""
-    status: int | None = None
+    status: Byte | None = None
     """A latched status byte."""
 
 
 class PitState(State, kw_only=True):
     """All channels, and up to which tick channel 0's output has been turned into interrupts."""
 
-    channels: list[ChannelState] = msgspec.field(
+    channels: Annotated[list[ChannelState], Meta(min_length=CHANNELS, max_length=CHANNELS)] = msgspec.field(
         default_factory=lambda: [ChannelState(), ChannelState(), ChannelState(gate=False)]
     )
     delivered: int = 0

@@ -1,22 +1,25 @@
 """The MC146818 real-time clock and its battery-backed CMOS RAM.
 
-The time is not counted: it is an injected clock (nanoseconds) plus `RtcState.offset`, and a guest that sets the time
-changes the offset. While updates are inhibited (SET, or the divider held in reset) the time registers are plain bytes.
-Flags are brought up to date from the time that passed since `RtcState.seen`; a timer is armed only for sources that are
-enabled and whose flag is still clear, so a guest that does not read register C costs nothing.
+The time is not counted: it is an injected clock plus `RtcState.offset`, and a guest that sets the time changes the
+offset (kept as seconds and nanoseconds: a clock chip reaches years that 64 bits of nanoseconds do not). While updates
+are inhibited (SET, or the divider held in reset) the time registers are plain bytes. Flags are brought up to date from
+the time that passed since `RtcState.seen`; a timer is armed only for sources that are enabled and whose flag is still
+clear, so a guest that does not read register C costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from varan.core.clock import NANOSECONDS, Clock, TimerQueue
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
+from varan.devices.fields import Byte
 from varan.devices.timer.calendar import SECONDS_IN_DAY, date_from_days, days_from_date, weekday
 
 PORT = 0x70
@@ -68,18 +71,28 @@ def _power_on() -> list[int]:
 class RtcState(State, kw_only=True):
     """Registers, RAM and the clock's setting."""
 
-    battery_backed: ClassVar[frozenset[str]] = frozenset({"cells", "offset", "weekday_shift", "seen"})
+    battery_backed: ClassVar[frozenset[str]] = frozenset({"cells", "seconds", "nanoseconds", "weekday_shift", "seen"})
     """Members that a reset leaves alone."""
 
-    index: int = 0
+    index: Annotated[int, Meta(ge=0, lt=CELLS)] = 0
     nmi_masked: bool = False
-    cells: list[int] = msgspec.field(default_factory=_power_on)
-    offset: int = 0
-    """Nanoseconds from the injected clock to the time shown, as time since 1970-01-01."""
+    cells: Annotated[list[Byte], Meta(min_length=CELLS, max_length=CELLS)] = msgspec.field(default_factory=_power_on)
+    seconds: int = 0
+    """With `nanoseconds`: from the injected clock to the time shown, as time since 1970-01-01."""
+    nanoseconds: Annotated[int, Meta(ge=0, lt=NANOSECONDS)] = 0
     weekday_shift: int = 0
     """What a guest made the day of the week differ from the date's."""
     seen: int = 0
-    """The time shown (nanoseconds) up to which the flags of register C are right."""
+    """The injected clock's time (nanoseconds) up to which the flags of register C are right."""
+
+    @property
+    def offset(self) -> int:
+        """Nanoseconds from the injected clock to the time shown."""
+        return self.seconds * NANOSECONDS + self.nanoseconds
+
+    @offset.setter
+    def offset(self, nanoseconds: int) -> None:
+        self.seconds, self.nanoseconds = divmod(nanoseconds, NANOSECONDS)
 
 
 def period_ticks(rate: int) -> int:
@@ -101,7 +114,7 @@ class Mc146818(Device[RtcState]):
         self._irq = irq
         self._timer = timers.timer(clock, self._due, "mc146818")
         self.state.offset = offset
-        self.state.seen = self.now()
+        self.state.seen = clock.now()
         for index, value in (cells or {}).items():
             self.state.cells[index] = value
 
@@ -125,7 +138,7 @@ class Mc146818(Device[RtcState]):
         cells[REGISTER_C] = 0
         self.state.index = 0
         self.state.nmi_masked = False
-        self.state.seen = self.now()
+        self.state.seen = self._clock.now()
         self.restored()
 
     def before_save(self) -> None:
@@ -221,8 +234,8 @@ class Mc146818(Device[RtcState]):
         of_day = self._decode_hour(cells[HOURS]) * 3600 + decode(cells[MINUTES]) * 60 + decode(cells[SECONDS])
         shown = (days * SECONDS_IN_DAY + of_day) * NANOSECONDS + fraction
         self.state.weekday_shift = (decode(cells[WEEKDAY]) - weekday(days)) % 7
-        self.state.offset = shown - self._clock.now()
-        self.state.seen = shown
+        self.state.seen = self._clock.now()
+        self.state.offset = shown - self.state.seen
 
     def _latch_time(self) -> None:
         for index, value in self._time_registers().items():
@@ -253,11 +266,12 @@ class Mc146818(Device[RtcState]):
 
     def _catch_up(self) -> None:
         """Set the flags for all that has happened since they were last right."""
-        now, seen = self.now(), self.state.seen
-        self.state.seen = now
+        state = self.state
+        now, seen = self.now(), state.seen + state.offset
+        state.seen = now - state.offset
         if now <= seen or self._divider_reset():
             return
-        cells = self.state.cells
+        cells = state.cells
         rate = cells[REGISTER_A] & A_RATE
         if rate:
             period = period_ticks(rate)
@@ -301,7 +315,7 @@ class Mc146818(Device[RtcState]):
         self._arm()
 
     def _arm(self) -> None:
-        cells, seen = self.state.cells, self.state.seen
+        cells, seen = self.state.cells, self.state.seen + self.state.offset
         wanted = cells[REGISTER_B] & ~cells[REGISTER_C]
         due: list[int] = []
         if self._divider_reset():
