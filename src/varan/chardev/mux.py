@@ -21,8 +21,9 @@ MAX_FRONTENDS = 16
 class Mux(Chardev):
     """Stands in for the chardev it shares, under the same id.
 
-    The frontend attached first has the keyboard first. One attached by `attach_each` (a monitor) is made and opened
-    when it gets the keyboard for the first time, so that its greeting does not appear amid a guest's output.
+    The frontend attached first has the keyboard first. One attached by `attach_each` (a monitor) comes after those
+    attached by `attach`, and is made and opened when it gets the keyboard for the first time, so that its greeting
+    does not appear amid a guest's output.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Mux(Chardev):
         if len(self._seats) >= MAX_FRONTENDS:
             raise ChardevError(f"chardev '{self.id}': no more than {MAX_FRONTENDS} users can share it")
         self._seats.append(seat)
+        if not seat.lazy and self._seats[self._focus].is_waiting:
+            self._focus = len(self._seats) - 1
         if self._pipe is not None:
             self._open_seat(seat)
             self._update_flow()
@@ -193,6 +196,11 @@ class _Seat:
     def is_full(self) -> bool:
         """Whether more input should not come for now."""
         return len(self._input) >= INPUT_LIMIT
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its frontend is still to be made."""
+        return self.lazy and self.frontend is None
 
     def open(self) -> None:
         """Somebody is at the other end."""

@@ -118,6 +118,18 @@ async def test_a_monitor_greets_when_it_first_gets_the_keyboard(mux, screen):
     assert screen.show() == b"(again)"
 
 
+async def test_a_serial_port_has_the_keyboard_before_a_monitor_whoever_comes_first(mux, screen):
+    serial = RecordingFrontend()
+    mux.attach_each(Monitor)
+    mux.attach(serial)
+    await mux.open()
+    screen.type(b"ls")
+    assert serial.input == b"ls"
+    assert screen.show() == b""
+    screen.type(b"\x01c")
+    assert screen.show() == b"(prompt)"
+
+
 async def test_a_monitor_alone_has_the_keyboard_at_once(mux, screen):
     mux.attach_each(Monitor)
     await mux.open()
