@@ -17,7 +17,7 @@ from varan.devices.char.debugcon import DebugConsole
 from varan.devices.char.uart16550 import Uart16550
 
 UART_PORT, UART_IRQ = 0x3F8, 4
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds to wait for output before a test fails."""
 
 
@@ -106,6 +106,11 @@ class BareMachine:
         with self._changed:
             assert self._changed.wait_for(lambda: getattr(self, reached), PATIENCE), reached
 
+    def wait_debug(self, text: str) -> None:
+        """Wait until exactly `text` has come to the debug console."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.debug_text == text, PATIENCE), self.debug_text
+
     @property
     def debug_text(self) -> str:
         """What the guest has written to the debug console."""
@@ -128,7 +133,7 @@ class BareMachine:
         self.uart = Uart16550(self.clock, self.timers, self._put, self.board.pic.line(UART_IRQ))
         self.uart.on_drained = self._feed
         self.board.ports.map(UART_PORT, 8, self.uart.read, self.uart.write, name="serial1")
-        DebugConsole(self._debug.append).map(self.board.ports)
+        DebugConsole(self._put_debug).map(self.board.ports)
 
     def _feed(self) -> None:
         del self._input[: self.uart.receive(self._input)]
@@ -136,6 +141,11 @@ class BareMachine:
     def _put(self, value: int) -> None:
         with self._changed:
             self._output.append(value)
+            self._changed.notify_all()
+
+    def _put_debug(self, value: int) -> None:
+        with self._changed:
+            self._debug.append(value)
             self._changed.notify_all()
 
     def _reset(self) -> None:
