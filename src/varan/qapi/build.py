@@ -28,6 +28,9 @@ from varan.qapi.parser import Path
 
 _D = TypeVar("_D", bound=Definition)
 
+MAX_BASES = 32
+"""One above the other; more would be no design but an attack."""
+
 _CLASSES: dict[str, type[Definition]] = {
     "enum": Enum,
     "struct": Object,
@@ -138,9 +141,10 @@ class Builder:
         seen = {new}
         base = new.base
         while base is not None:
-            if base in seen:
+            if base in seen or len(seen) > MAX_BASES:
                 new.base = None
-                raise self.raw[new].error("it is its own base", "base")
+                fault = "it is its own base" if base in seen else f"it has more than {MAX_BASES} bases"
+                raise self.raw[new].error(fault, "base")
             seen.add(base)
             base = base.base
 

@@ -16,17 +16,18 @@ WORD = "w"
 END = ""
 
 _TOKEN = re.compile(
-    r"""[ \t\n]*(?:
+    r"""[ \t\n]*+(?:
         ([{}\[\]:,])                              # 1: punctuation
       | '([ !-&(-\[\]-~]*)'                       # 2: a string of printable ASCII without escapes
       | (\#[^\n]*(?:\n[ \t]*\#[^\n]*)*)           # 3: adjoining comment lines
       | '((?:[ !-&(-\[\]-~]|\\\\)*)'              # 4: a string with the one escape the language has
       | ([A-Za-z0-9_.+-]+)                        # 5: true, false, or a mistake
       | (\Z)                                      # 6
+      | (.)                                       # 7: nothing that is known
     )""",
     re.VERBOSE,
 )
-_PUNCTUATION, _PLAIN, _COMMENT, _ESCAPED, _WORD = range(1, 6)
+_PUNCTUATION, _PLAIN, _COMMENT, _ESCAPED, _WORD, _END, _STRAY = range(1, 8)
 _QUOTED = (_PLAIN, _ESCAPED)
 _STRING_PREFIX = re.compile(r"'(?:[ !-&(-\[\]-~]|\\\\)*")
 
@@ -48,14 +49,10 @@ def tokenize(source: Source) -> Tokens:
     """All tokens of a file. QapiError at the first thing that is none."""
     tokens = Tokens()
     kinds, values, starts, ends = tokens.kinds, tokens.values, tokens.starts, tokens.ends
-    depth = 0
-    end = 0
+    depth = begin = 0
     for found in _TOKEN.finditer(source.text):
         group = found.lastindex or 0
         begin = found.start(group) - (group in _QUOTED)
-        if found.start() != end:
-            break
-        end = found.end()
         value = found[group]
         if group == _PUNCTUATION:
             kinds.append(value)
@@ -72,21 +69,21 @@ def tokenize(source: Source) -> Tokens:
         elif group == _ESCAPED:
             kinds.append(STRING)
             value = value.replace("\\\\", "\\")
+        elif group == _STRAY:
+            break
         else:
             kinds.append(WORD if group == _WORD else END)
         values.append(value)
         starts.append(begin)
-        ends.append(end)
-        if kinds[-1] == END:
+        ends.append(found.end())
+        if group == _END:
             return tokens
-    raise source.error(*_explain(source, end))
+    raise source.error(*_explain(source, begin))
 
 
 def _explain(source: Source, offset: int) -> tuple[int, str]:
-    """Where and why no token begins after `offset`."""
+    """Where and why no token begins at `offset`."""
     text = source.text
-    while text[offset] in " \t\n":
-        offset += 1
     if text[offset] != "'":
         return offset, f"stray {text[offset]!r}"
     stopped = _STRING_PREFIX.match(text, offset)

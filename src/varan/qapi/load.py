@@ -16,6 +16,9 @@ from varan.qapi.parser import Comment, Expression, parse
 from varan.qapi.shapes import check_include, check_shape, meta_type, set_pragma
 from varan.qapi.source import Dialect, Source, read_source
 
+MAX_INCLUDES = 32
+"""One within the other."""
+
 
 def load_schema(path: str | os.PathLike[str], lenient: bool = False) -> Schema:
     """Read, parse and check a schema with all it includes.
@@ -137,6 +140,8 @@ class _Loader:
         if real in self.seen:
             return
         self.seen.add(real)
+        if len(source.included_from) >= MAX_INCLUDES:
+            raise source.error(offset, "files include one another too deeply")
         line, _ = source.position(offset)
         chain = ((source.path, line), *source.included_from)
         try:

@@ -147,9 +147,11 @@ class Object(Definition):
 
     def all_members(self) -> Iterator[Member]:
         """Those of the bases first. The members that only some branches have are not among them."""
-        if self.base is not None:
-            yield from self.base.all_members()
-        yield from self.members
+        lineage = [self]
+        while (base := lineage[-1].base) is not None:
+            lineage.append(base)
+        for ancestor in reversed(lineage):
+            yield from ancestor.members
 
 
 @dataclass(slots=True, eq=False)
