@@ -29,6 +29,9 @@ T = TypeVar("T")
 WHOLE_LIMIT = 1 << 20
 """Longest piece that is tried as one complete object; what a message may cost is counted beyond that."""
 
+LINE_LIMIT = 4096
+"""Longest line that is tried as one complete object when a piece has several."""
+
 SCALAR_LIMIT = 1024
 """Longest number or keyword at the top level, where none of them means anything."""
 
@@ -151,7 +154,7 @@ class JsonStream(Generic[T]):
             case _Mode.GARBAGE:
                 return self._garbage()
 
-    def _between(self) -> JSONParsing | _Again | None:
+    def _between(self) -> T | JSONParsing | _Again | None:
         space = _SPACE.match(self._buffer)
         assert space is not None
         del self._buffer[: space.end()]
@@ -163,6 +166,15 @@ class JsonStream(Generic[T]):
         if first in _STRAYS:
             return self._fail(1, f"expecting value, got {_show(first)}")
         if first in _OPENERS or first in _QUOTES:
+            end = self._buffer.find(b"\n", 0, LINE_LIMIT) + 1
+            if end:
+                try:
+                    value = self._decode(bytes(self._buffer[:end]))
+                except (msgspec.DecodeError, ValueError, RecursionError):
+                    pass
+                else:
+                    del self._buffer[:end]
+                    return value
             self._position = self._quote = self._depth = self._tokens = 0
             self._mode = _Mode.VALUE
         else:
