@@ -8,7 +8,7 @@ from varan.core.memory import MemorySpace
 class GuestMemory:
     """Guest-physical memory: `read`, `write`, and slices.
 
-    The guest may run meanwhile; a single access is not atomic towards it. RAM and ROM are shown; what nobody holds, or a
+    The guest may run meanwhile; an access is not atomic towards it. RAM and ROM are shown; what nobody holds, or a
     device does, reads as zero.
     """
 
@@ -49,6 +49,11 @@ class GuestMemory:
 
 
 def _bounds(addresses: slice) -> tuple[int, int]:
-    if not isinstance(addresses, slice) or addresses.step is not None or addresses.start is None or addresses.stop is None:
+    if (
+        not isinstance(addresses, slice)
+        or addresses.step is not None
+        or addresses.start is None
+        or addresses.stop is None
+    ):
         raise TypeError("guest memory is indexed by memory[start:stop]")
     return addresses.start, max(addresses.stop - addresses.start, 0)

@@ -1,8 +1,8 @@
 """A machine as a Python object.
 
-    async with varan.Machine(kernel="vmlinuz", initrd="initrd.img", append="console=ttyS0", memory="256M") as vm:
-        await vm.start()
-        await vm.serial.expect("login:")
+async with varan.Machine(kernel="vmlinuz", initrd="initrd.img", append="console=ttyS0", memory="256M") as vm:
+    await vm.start()
+    await vm.serial.expect("login:")
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from types import TracebackType
 
 from varan.api.values import RunState, ShutdownCause
 from varan.core.sizes import parse_size
-from varan.embed.compose import attach_monitors
 from varan.embed.console import Console
 from varan.embed.local import LocalClient
 from varan.embed.memory import GuestMemory
+from varan.embed.monitors import attach_monitors
 from varan.machine.machine import Machine as WholeMachine
 from varan.machine.spec import BootSpec, ChardevSpec, MachineSpec, MonitorMode, MonitorSpec
 from varan.machine.vcpus import VcpuHandle

@@ -17,7 +17,6 @@ from varan.core.state import Device
 from varan.errors import VaranError
 
 if TYPE_CHECKING:
-    from varan.chardev.base import Chardev
     from varan.machine.machine import Machine
 
 MACHINE_TYPES = {
@@ -97,14 +96,6 @@ def connect_chardevs(machine: Machine) -> None:
         return
     for port, id in zip(board.serials, spec.serials, strict=True):
         if id is not None:
-            port.attach(find_chardev(machine, id))
+            port.attach(machine.find_chardev(id))
     if spec.debug_console is not None and board.debug_console is not None:
-        board.debug_console.attach(find_chardev(machine, spec.debug_console))
-
-
-def find_chardev(machine: Machine, id: str) -> Chardev:
-    """The machine's chardev called `id`. Raises VaranError when there is none."""
-    chardev = machine.chardevs.get(id)
-    if chardev is None:
-        raise VaranError(f"there is no chardev '{id}'")
-    return chardev
+        board.debug_console.attach(machine.find_chardev(spec.debug_console))

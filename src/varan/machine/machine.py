@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid as uuid_module
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from varan.accel import registry as accelerators
 from varan.accel.base import Accelerator, Vm
@@ -56,7 +56,7 @@ class Machine:
         self.accelerator: Accelerator | None = None
         self._threads: list[VcpuThread] = []
         self._vm: Vm | None = None
-        self._on_close: list[Callable[[], Awaitable[None]]] = []
+        self._on_chardevs: list[Callable[[], None]] = []
         self._closed = False
         self.board: boards.Board
 
@@ -85,9 +85,16 @@ class Machine:
         """What a guest's reset, shutdown or panic leads to; may be changed at any time."""
         return self.lifecycle.actions
 
-    def on_close(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Await `callback` when the machine ends, before its character devices close."""
-        self._on_close.append(callback)
+    def on_chardevs(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the character devices have been made, before they open. Raises what it raises."""
+        self._on_chardevs.append(callback)
+
+    def find_chardev(self, id: str) -> Chardev:
+        """The character device called `id`. Raises VaranError when there is none."""
+        chardev = self.chardevs.get(id)
+        if chardev is None:
+            raise VaranError(f"there is no chardev '{id}'")
+        return chardev
 
     async def open(self) -> None:
         """Acquire everything the description names; the guest does not run yet.
@@ -113,6 +120,8 @@ class Machine:
         for chardev in self.spec.chardevs:
             self._add_chardev(chardev.id, chardev_kinds.create(chardev.kind, chardev.id, chardev.options), chardev.mux)
         boards.connect_chardevs(self)
+        for callback in self._on_chardevs:
+            callback()
 
     def _add_chardev(self, id: str, chardev: Chardev, mux: bool) -> None:
         if id in self.chardevs:
@@ -202,8 +211,6 @@ class Machine:
         await self.lifecycle.close()
         if self._vm is not None:
             self._vm.close()
-        for callback in reversed(self._on_close):
-            await callback()
         for chardev in self.chardevs.values():
             await chardev.close()
         if hasattr(self, "board"):
