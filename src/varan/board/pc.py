@@ -90,12 +90,7 @@ class Pc:
             config.rtc.offset,
             pc_cells(self.low_memory, self.high_memory, config.cpus),
         )
-        self.a20 = A20Gate()
-        self.keyboard = Ps2Keyboard()
-        self.mouse = Ps2Mouse()
-        irqs = self.pic.line(KEYBOARD_IRQ), self.pic.line(MOUSE_IRQ)
-        self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
-        self.port92 = Port92(self.a20.switch(), request_reset)
+        self._make_input(request_reset)
         self.post = PostPort()
         self.serials = self._make_serials(lock, virtual, timers)
         self.debug_console = DebugConsolePort(lock) if config.debug_console else None
@@ -113,6 +108,14 @@ class Pc:
         if low < size:
             self.memory.map_ram(HIGH_MEMORY, self.ram, low)
         return low, size - low
+
+    def _make_input(self, request_reset: Callable[[], None]) -> None:
+        self.a20 = A20Gate()
+        self.keyboard = Ps2Keyboard()
+        self.mouse = Ps2Mouse()
+        irqs = self.pic.line(KEYBOARD_IRQ), self.pic.line(MOUSE_IRQ)
+        self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
+        self.port92 = Port92(self.a20.switch(), request_reset)
 
     def _make_serials(self, lock: threading.RLock, clock: Clock, timers: TimerQueue) -> list[SerialPort]:
         shared = {irq: SharedLine(self.pic.line(irq), self.pic.pulse(irq)) for irq in (3, 4)}

@@ -18,6 +18,8 @@ from varan.devices.char.pump import OutputPump
 from varan.devices.char.uart16550 import Uart16550
 
 PORTS = 8
+REFILL_LIMIT_NS = 100_000
+"""How long the next FIFO of input waits at most, however slow the line is set."""
 
 
 class SerialPort:
@@ -91,9 +93,9 @@ class SerialPort:
         self.uart.set_blocked(full)
 
     def _drained(self) -> None:
-        """The guest has read everything: more comes one character time later, so that its handler can return."""
+        """The guest has read everything: more comes a moment later, so that its handler finds the end and returns."""
         if self._input:
-            self._refill.arm(self._clock.now() + self.uart.character_time())
+            self._refill.arm(self._clock.now() + min(self.uart.character_time(), REFILL_LIMIT_NS))
 
     def _feed(self) -> None:
         if self._input:

@@ -179,7 +179,7 @@ async def test_input_fills_the_fifo_and_pauses_the_chardev_until_the_guest_has_r
     assert setup.host.pauses == 1
 
 
-async def test_next_burst_of_input_waits_a_character_so_that_the_guests_handler_can_return(setup: Setup) -> None:
+async def test_next_burst_of_input_waits_a_moment_so_that_the_guests_handler_can_return(setup: Setup) -> None:
     setup.bus.outb(BASE + 2, 0x01)
     setup.serial.attach(setup.host)
     setup.serial.receive(bytes(17))
