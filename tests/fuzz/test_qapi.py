@@ -85,27 +85,9 @@ def test_any_text_gives_a_model_or_an_error(text: str, lenient: bool) -> None:
     _compile(text, lenient)
 
 
-_NAMES = st.sampled_from(
-    ("", *["int", "str", "any", "null", "A1a", "Bb", "Cc", "Dd", "a", "b", "*a", "x-c", "GONE", "visitor"])
-)
-_KEYS = st.sampled_from(
-    [
-        "data",
-        "base",
-        "discriminator",
-        "returns",
-        "boxed",
-        "if",
-        "features",
-        "gen",
-        "type",
-        "name",
-        "all",
-        "not",
-        "a",
-        "b",
-    ]
-)
+_NAMES = st.sampled_from(("int", "any", "null", "A1a", "Bb", "Cc", "Dd", "a", "*a", "x-c", "GONE", "visitor", ""))
+_KEYWORDS = ("data", "base", "discriminator", "returns", "boxed", "if", "features", "gen", "type", "name", "all", "not")
+_KEYS = st.sampled_from((*_KEYWORDS, "a", "b"))
 _VALUES = st.recursive(
     _NAMES | st.booleans(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS | _NAMES, inner, max_size=4),

@@ -1038,6 +1038,7 @@ class ChardevBackendInfo(Output, kw_only=True):
     name: str
     """what the command line calls it"""
 
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo

@@ -40,7 +40,7 @@ _SCHEMA = """
 # Removed: 2.0
 ##
 { 'command': 'save', 'data': { '*cpu-index': 'uint8', 'val': 'int', '*to': 'StrOrNull' } }
-{ 'command': 'get-any', 'returns': [ 'any' ] }
+{ 'command': 'get-any', 'returns': [ 'any' ], 'gen': false }
 { 'command': 'count', 'data': 'Derived', 'returns': 'int', 'allow-oob': true, 'features': [ 'unstable' ] }
 { 'command': 'draw', 'boxed': true, 'data': 'Shape', 'returns': [ 'CommandInfo' ] }
 { 'command': 'device-add', 'gen': false, 'data': { 'driver': 'str' }, 'success-response': false }
@@ -160,7 +160,7 @@ def test_command_table_has_everything_a_dispatcher_needs(api: SimpleNamespace) -
     assert table["device-add"].raw
     assert table["device-add"].arguments is None
     assert not table["device-add"].success_response
-    assert table["__com.example_x"].function == "x"
+    assert table["__com.example_x"].function == "com_example_x"
 
 
 def test_signatures_have_optional_parameters_last(api: SimpleNamespace) -> None:
@@ -171,7 +171,7 @@ def test_signatures_have_optional_parameters_last(api: SimpleNamespace) -> None:
     assert of("get_any") == "(self) -> list[Any]"
     assert of("draw") == "(self, arguments: Shape) -> list[CommandInfoValue]"
     assert of("device_add") == "(self, arguments: dict[str, Any]) -> None"
-    assert of("x") == "(self, import_: str, x_y: bool) -> None"
+    assert of("com_example_x") == "(self, com_example_import: str, x_y: bool) -> None"
 
 
 def test_event_is_its_name_and_its_data(api: SimpleNamespace) -> None:
@@ -259,3 +259,14 @@ def test_old_dialect_can_be_generated_from_as_well() -> None:
         assert action.data.qemu.major == 2
     finally:
         del sys.modules["old_values"]
+
+
+def test_types_called_like_what_the_package_needs_itself_get_another_name() -> None:
+    files = generate(
+        load_text(
+            "{ 'struct': 'Input', 'data': { 'x': 'Any' } } { 'struct': 'Any', 'data': { 'y': 'any' } }"
+            "{ 'command': 'go', 'data': 'Input' }"
+        )
+    )
+    assert "class Input_(Input, kw_only=True):\n    x: Any_\n" in files["values.py"]
+    assert "arguments=Input_" in files["commands.py"]

@@ -6,6 +6,7 @@ from varan.qapi.emit.commands import (
     arguments_class,
     has_named_arguments,
     has_own_arguments,
+    is_raw,
     own_names,
     returned,
     signature,
@@ -53,7 +54,7 @@ def _method(command: Command, types: Annotations) -> list[str]:
     result = returned(command, types)
     head = call(f"async def {identifier(command.name)}", ["self", *signature(command, types)], f" -> {result}:", INDENT)
     lines = [*head, *docstring(_documentation(command), _BODY)]
-    if not command.generated:
+    if is_raw(command):
         invocation = [f'{_BODY}await self.execute("{command.name}", arguments)']
     else:
         invocation = call("await self.call", [f'COMMANDS["{command.name}"]', _arguments(command, types)], "", _BODY)

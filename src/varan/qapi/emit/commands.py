@@ -57,6 +57,11 @@ def has_named_arguments(command: Command) -> bool:
     return command.generated and arguments is not None and not (isinstance(arguments, Object) and arguments.implicit)
 
 
+def is_raw(command: Command) -> bool:
+    """Whether the arguments are passed on as they come, because the schema does not list them all."""
+    return not command.generated and command.arguments is not None
+
+
 def emit_commands(schema: Schema, names: TypeNames) -> str:
     types = Annotations(names, own_names(schema))
     commands = list(schema.commands.values())
@@ -100,7 +105,7 @@ def _info(command: Command, types: Annotations) -> list[str]:
         options.append(f"returns={types.for_decoding(command.returns)}")
     flags = {
         "boxed": command.boxed,
-        "raw": not command.generated,
+        "raw": is_raw(command),
         "allow_oob": command.allow_oob,
         "allow_preconfig": command.allow_preconfig,
     }
@@ -119,7 +124,7 @@ def _info(command: Command, types: Annotations) -> list[str]:
 
 def signature(command: Command, types: Annotations) -> list[str]:
     """The parameters after the first."""
-    if not command.generated:
+    if is_raw(command):
         return ["arguments: dict[str, Any]"]
     if command.arguments is None:
         return []

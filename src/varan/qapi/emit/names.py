@@ -10,15 +10,21 @@ from varan.qapi.model import Alternate, Array, Builtin, Schema, Type
 
 _SOFT_RESERVED = frozenset({"self", "int", "str", "bool", "float", "list", "dict"})
 """Names that annotations beside them need."""
-_DOWNSTREAM = re.compile(r"^__[A-Za-z0-9.-]+_")
-
+_OF_VALUES = frozenset(
+    {
+        *("Any", "Annotated", "ClassVar", "Input", "Meta", "Output", "Struct", "TypeAlias"),
+        *("UNSET", "UnsetType", "enum", "field"),
+        *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)),
+    }
+)
+"""What `varan.api.values` calls its own."""
 _SCALARS = {"string": "str", "int": "int", "number": "float", "boolean": "bool", "null": "None", "value": "Any"}
 
 
 def identifier(name: str) -> str:
     """A name as a variable, attribute or function: "cpu-index" is cpu_index, "class" is class_."""
-    result = re.sub(r"\W", "_", _DOWNSTREAM.sub("", name) or name)
-    if result[0].isdigit():
+    result = re.sub(r"\W", "_", name).lstrip("_")
+    if not result or result[0].isdigit():
         result = f"v{result}"
     if keyword.iskeyword(result) or result in _SOFT_RESERVED:
         result += "_"
@@ -27,8 +33,8 @@ def identifier(name: str) -> str:
 
 def constant(name: str) -> str:
     """A name as an enumeration's member: "io-error" is IO_ERROR, "4" is V4."""
-    result = re.sub(r"\W", "_", _DOWNSTREAM.sub("", name) or name).upper()
-    return f"V{result}" if result[0].isdigit() else result.lstrip("_") or "_"
+    result = re.sub(r"\W", "_", name).lstrip("_").upper()
+    return result if result[:1].isalpha() else f"V{result}"
 
 
 def camel(name: str) -> str:
@@ -42,7 +48,7 @@ class TypeNames:
 
     def __init__(self, schema: Schema) -> None:
         self._names: dict[Type, str] = {}
-        self._taken: set[str] = set()
+        self._taken: set[str] = set(_OF_VALUES)
         for known in schema.types.values():
             if not isinstance(known, Builtin):
                 self._claim(known)

@@ -137,6 +137,8 @@ class _Values:
     def _ordered_aliases(self) -> Iterator[str]:
         """An alias is evaluated where it stands, so what it refers to comes first."""
         waiting = list(self.aliases)
+        if waiting:
+            yield ""
         pending = {name for _, name, _ in waiting}
         while waiting:
             ready = [entry for entry in waiting if not _mentioned(entry[2], pending - {entry[1]})]
