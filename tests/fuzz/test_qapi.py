@@ -24,6 +24,7 @@ _PIECES = re.compile(r"'[^'\n]*'|##|@[\w.-]+:?|\w+|\s+|.", re.DOTALL)
 _VOCABULARY = sorted({piece for seed in _SEEDS for piece in _PIECES.findall(seed)})
 
 _MAX_ERRORS = 1000
+_CANNOT_GENERATE = ("is a union itself", "contains itself", "its data is a union")
 
 
 def _compile(text: str, lenient: bool) -> None:
@@ -42,7 +43,7 @@ def _compile(text: str, lenient: bool) -> None:
     try:
         files = generate(schema)
     except QapiError as error:
-        assert "is a union itself" in str(error) or "contains itself" in str(error)
+        assert any(text in str(error) for text in _CANNOT_GENERATE)
         return
     for name, source in files.items():
         if name.endswith(".py"):

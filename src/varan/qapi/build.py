@@ -176,7 +176,7 @@ class Builder:
         if returns is not None:
             new.returns = self._type(raw, returns, ("returns",))
 
-    def _arguments(self, raw: RawDefinition, boxed: bool) -> Object | Alternate | None:
+    def _arguments(self, raw: RawDefinition, boxed: bool) -> Object | None:
         data = raw.expression.value.get("data")
         if data is None:
             return None
@@ -184,8 +184,6 @@ class Builder:
             return self._implicit(f"{raw.name}.data", raw, self._members(raw, data, ("data",)))
         found = self._named(raw, data, ("data",))
         if isinstance(found, Object) and (boxed or not self._is_union(found)):
-            return found
-        if isinstance(found, Alternate) and boxed:
             return found
         if isinstance(found, Object):
             raise raw.error(f"data can be union '{data}' only with 'boxed': true", "data")

@@ -161,8 +161,8 @@ def _kinds(used: Type) -> Iterator[str]:
             yield "number" if used.json == "int" else used.json
 
 
-def _check_arguments(arguments: Object | Alternate | None, raw: RawDefinition) -> None:
-    if isinstance(arguments, Object) and arguments.implicit:
+def _check_arguments(arguments: Object | None, raw: RawDefinition) -> None:
+    if arguments is not None and arguments.implicit:
         _check_distinct(arguments.members, {}, raw)
         for member in arguments.members:
             _check_nested(member.type, raw)

@@ -61,12 +61,9 @@ def _events(what: str, old: Event, new: Event) -> Iterator[Change]:
     yield from _arguments(what, old.arguments, new.arguments)
 
 
-def _arguments(what: str, old: Object | Alternate | None, new: Object | Alternate | None) -> Iterator[Change]:
-    if isinstance(old, Alternate) or isinstance(new, Alternate):
-        if _spelled(old) != _spelled(new):
-            yield Change("~", what, f"takes {_spelled(new)}, not {_spelled(old)}")
-        return
+def _arguments(what: str, old: Object | None, new: Object | None) -> Iterator[Change]:
     yield from _members(what, _all(old), _all(new))
+    yield from _members(what, _branches(old), _branches(new), "branch")
 
 
 def _types(what: str, old: Type, new: Type) -> Iterator[Change]:
@@ -96,6 +93,10 @@ def _member(what: str, old: Member, new: Member) -> Iterator[Change]:
 
 def _all(used: Object | None) -> dict[str, Member]:
     return _by_name(used.all_members()) if used else {}
+
+
+def _branches(used: Object | None) -> dict[str, Member]:
+    return _by_name(used.branches) if used else {}
 
 
 def _by_name(members: Iterable[Member]) -> dict[str, Member]:

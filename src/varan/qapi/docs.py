@@ -103,13 +103,13 @@ def _object(new: Object) -> Iterator[str]:
         yield ""
 
 
-def _all_of(used: Object | Alternate) -> str:
+def _all_of(used: Object) -> str:
     return f"The members of {_link(used.name)}."
 
 
 def _message(new: Command | Event) -> Iterator[str]:
     arguments = new.arguments
-    if isinstance(arguments, Object) and arguments.implicit:
+    if arguments is not None and arguments.implicit:
         yield from _members(arguments.members)
     elif arguments is not None:
         yield from (_all_of(arguments), "")

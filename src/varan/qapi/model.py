@@ -166,7 +166,7 @@ Type: TypeAlias = Builtin | Array | Enum | Object | Alternate
 
 @dataclass(slots=True, eq=False)
 class Command(Definition):
-    arguments: Object | Alternate | None = None
+    arguments: Object | None = None
     returns: Type | None = None
     boxed: bool = False
     generated: bool = True
@@ -179,7 +179,7 @@ class Command(Definition):
 
 @dataclass(slots=True, eq=False)
 class Event(Definition):
-    arguments: Object | Alternate | None = None
+    arguments: Object | None = None
     boxed: bool = False
 
 

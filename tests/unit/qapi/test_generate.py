@@ -239,6 +239,16 @@ def test_union_within_a_union_cannot_be_generated() -> None:
         generate(schema)
 
 
+def test_event_whose_data_is_a_union_cannot_be_generated() -> None:
+    schema = load_text(
+        "{ 'enum': 'Kind', 'data': [ 'a' ] } { 'struct': 'Alpha', 'data': {} }"
+        "{ 'union': 'Shape', 'base': { 'kind': 'Kind' }, 'discriminator': 'kind', 'data': { 'a': 'Alpha' } }"
+        "{ 'event': 'DRAWN', 'boxed': true, 'data': 'Shape' }"
+    )
+    with pytest.raises(QapiError, match="event 'DRAWN': its data is a union"):
+        generate(schema)
+
+
 def test_old_dialect_can_be_generated_from_as_well() -> None:
     files = generate(
         load_text(

@@ -14,7 +14,7 @@ from varan.qapi.emit.commands import (
 from varan.qapi.emit.fields import INDENT, passed_on
 from varan.qapi.emit.names import Annotations, TypeNames, identifier
 from varan.qapi.emit.text import HEADER, call, docstring, imports
-from varan.qapi.model import Command, Object, Schema
+from varan.qapi.model import Command, Schema
 
 _PREAMBLE = '''
 
@@ -67,7 +67,7 @@ def _method(command: Command, types: Annotations) -> list[str]:
 def _arguments(command: Command, types: Annotations) -> str:
     if command.arguments is None or not (has_own_arguments(command) or has_named_arguments(command)):
         return "None"
-    if command.boxed or not isinstance(command.arguments, Object):
+    if command.boxed:
         return "arguments"
     name = types.for_people(command.arguments) if has_named_arguments(command) else arguments_class(command)
     return f"{name}({', '.join(passed_on(command.arguments.all_members()))})"

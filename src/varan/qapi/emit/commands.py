@@ -5,7 +5,7 @@ from __future__ import annotations
 from varan.qapi.emit.fields import INDENT, parameters, struct_fields
 from varan.qapi.emit.names import Annotations, TypeNames, camel, identifier
 from varan.qapi.emit.text import HEADER, call, docstring, imports
-from varan.qapi.model import Command, Object, Schema
+from varan.qapi.model import Command, Schema
 
 _PREAMBLE = '''
 
@@ -49,12 +49,12 @@ def own_names(schema: Schema) -> frozenset[str]:
 def has_own_arguments(command: Command) -> bool:
     """Whether `varan.api.commands` has a class for the arguments (else they are a type of the schema, or none)."""
     arguments = command.arguments
-    return command.generated and isinstance(arguments, Object) and arguments.implicit and bool(arguments.members)
+    return command.generated and arguments is not None and arguments.implicit and bool(arguments.members)
 
 
 def has_named_arguments(command: Command) -> bool:
     arguments = command.arguments
-    return command.generated and arguments is not None and not (isinstance(arguments, Object) and arguments.implicit)
+    return command.generated and arguments is not None and not arguments.implicit
 
 
 def is_raw(command: Command) -> bool:
@@ -87,7 +87,7 @@ def emit_commands(schema: Schema, names: TypeNames) -> str:
 
 
 def _arguments(command: Command, types: Annotations) -> list[str]:
-    assert isinstance(command.arguments, Object)
+    assert command.arguments is not None
     options = "kw_only=True, omit_defaults=True, forbid_unknown_fields=True"
     return [
         *["", "", f"class {arguments_class(command)}(Struct, {options}):"],
@@ -128,7 +128,7 @@ def signature(command: Command, types: Annotations) -> list[str]:
         return ["arguments: dict[str, Any]"]
     if command.arguments is None:
         return []
-    if command.boxed or not isinstance(command.arguments, Object):
+    if command.boxed:
         return [f"arguments: {types.for_people(command.arguments)}"]
     return parameters(command.arguments.all_members(), types)
 

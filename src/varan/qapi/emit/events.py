@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from varan.qapi.emit.fields import INDENT, struct_fields
-from varan.qapi.emit.names import Annotations, TypeNames, camel
+from varan.qapi.emit.names import Annotations, TypeNames, camel, cannot_emit
 from varan.qapi.emit.text import HEADER, docstring, imports
-from varan.qapi.model import Event, Object, Schema
+from varan.qapi.model import Event, Schema
 
 _PREAMBLE = '''
 
@@ -40,6 +40,8 @@ def _class(event: Event, types: Annotations) -> list[str]:
     if doc:
         lines += [*doc, ""]
     lines.append(f'{INDENT}NAME: ClassVar[str] = "{event.name}"')
-    if isinstance(event.arguments, Object):
+    if event.arguments is not None:
+        if event.arguments.discriminator is not None:
+            raise cannot_emit(f"event '{event.name}': its data is a union")
         lines += struct_fields(event.arguments.all_members(), types)
     return lines
