@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -165,12 +166,13 @@ def test_run_tells_how_to_talk_to_it_and_cleans_up(tmp_path: Path) -> None:
     with Program("varan.cli.main", ["run", "--accel", "unicorn"], tmp_path) as program:
         program.expect("varan> ")
         (socket_path,) = tmp_path.glob("varan-*/qmp.sock")
-        qmp = RawQmp(socket_path)
-        assert qmp.execute("query-status")["running"] is True
-        qmp.close()
+        announced = f"varan qmp {socket_path} query-status"
+        command = [sys.executable, "-m", "varan.cli.main", *announced.split()[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "running")
         program.type("\x01x")
         status, errors = program.end()
     assert status == 0
-    assert f"varan qmp {socket_path} query-status" in errors
+    assert announced in errors
     assert len(errors.splitlines()) == 3
     assert list(tmp_path.iterdir()) == []
