@@ -1,0 +1,251 @@
+"""The block node contract: what every format, transport and filter is, and what may be asked of it.
+
+A node is a run of bytes that can be read, written, zeroed, discarded and described. Nodes form a graph: a format node
+(qcow2) has a protocol node (file) as its child `file` and perhaps a format node as its child `backing`; a filter
+stands in front of one child. Offsets and lengths are in bytes. Buffers are lists of memoryviews that data goes to and
+comes from directly: a read fills guest memory without a copy in between.
+
+A request that needs not wait must not cost a trip through an executor: transports try without waiting first, and only
+what would wait goes to a worker thread. So most coroutines here finish without ever suspending, and callers in a
+hurry may drive them by hand (`varan.block.drive.run_now`).
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from varan.errors import VaranError
+
+Buffers = Sequence[memoryview]
+"""Byte views (format "B", contiguous), in order."""
+
+
+class ErrorKind(enum.Enum):
+    """What kind of thing went wrong, for callers that act on it."""
+
+    NOT_FOUND = "not-found"
+    PERMISSION = "permission"
+    LOCKED = "locked"
+    """Another process has the image."""
+    READ_ONLY = "read-only"
+    NO_SPACE = "no-space"
+    IO = "io"
+    CORRUPT = "corrupt"
+    """The image contradicts itself or its format."""
+    UNSUPPORTED = "unsupported"
+    INVALID = "invalid"
+    """The request or an option makes no sense."""
+    ENCRYPTED = "encrypted"
+    """A key is missing or wrong."""
+    IN_USE = "in-use"
+
+
+class BlockError(VaranError):
+    """A failed block operation. `where` names the file or node, `offset` the byte (None where it means nothing)."""
+
+    def __init__(self, kind: ErrorKind, message: str, *, where: str = "", offset: int | None = None) -> None:
+        self.kind = kind
+        self.where = where
+        self.offset = offset
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class Permission(enum.IntFlag):
+    """What a parent does with a child, and what it tolerates others to do with it."""
+
+    NONE = 0
+    CONSISTENT_READ = 1
+    """Reads, and relies on what it reads."""
+    WRITE = 2
+    WRITE_UNCHANGED = 4
+    """Writes what is there already (copy-on-read, streaming)."""
+    RESIZE = 8
+    ALL = 15
+
+
+class Write(enum.IntFlag):
+    """How a write is meant."""
+
+    NONE = 0
+    FUA = 1
+    """On stable storage when the call returns."""
+    MAY_UNMAP = 2
+    """Zeroes may be made by giving space back."""
+    NO_FALLBACK = 4
+    """`write_zeroes`: fail with UNSUPPORTED rather than write buffers of zeros."""
+    UNCHANGED = 8
+    """Guests see no change (Permission.WRITE_UNCHANGED suffices)."""
+
+
+class Data(enum.IntFlag):
+    """What `block_status` says of an extent."""
+
+    NONE = 0
+    DATA = 1
+    """Backed by data here."""
+    ZERO = 2
+    """Reads as zeros."""
+    ALLOCATED = 4
+    """Decided here, not by the backing child."""
+    COMPRESSED = 8
+    RAW_OFFSET = 16
+    """`Extent.offset` is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """`length` bytes of one kind. With RAW_OFFSET they lie unchanged at `offset` of node `file`."""
+
+    length: int
+    flags: Data
+    offset: int = 0
+    file: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a node's requests look like best (bytes). Larger, smaller and unaligned ones work too."""
+
+    request_alignment: int = 1
+    """Alignment below which the node itself splits or reads before it writes."""
+    optimal_transfer: int = 1 << 20
+    zero_alignment: int = 1
+    """Alignment at which zeroing and discarding are cheap (a cluster)."""
+    max_transfer: int = 1 << 30
+
+
+@dataclass(slots=True)
+class OpenOptions:
+    """Options every node has. `driver_options` holds those of its driver, checked by it."""
+
+    node_name: str | None = None
+    read_only: bool = False
+    auto_read_only: bool = False
+    """Open read-only when writing is not allowed, instead of failing."""
+    cache_direct: bool = False
+    cache_no_flush: bool = False
+    cache_writeback: bool = True
+    """False: every write is FUA (writethrough)."""
+    discard: bool = False
+    """True: discards are passed on ("unmap"); False: ignored."""
+    detect_zeroes: str = "off"
+    """"off", "on" or "unmap"."""
+    force_share: bool = False
+    """Open (read-only) though another process may write."""
+    driver_options: dict[str, Any] = field(default_factory=dict)
+
+
+class Node(abc.ABC):
+    """One node of the graph. Made by `varan.block.graph.Graph.open`, which also closes it.
+
+    All coroutines run on one loop at a time. `offset + length` is checked by the caller's `Edge` or back end against
+    `length`; a driver may rely on it. Concurrent requests are allowed; overlapping writes end in either order.
+    """
+
+    driver: ClassVar[str]
+    """The driver's name in options ("qcow2")."""
+
+    def __init__(self, options: OpenOptions) -> None:
+        self.options = options
+        self.node_name = options.node_name or ""
+        self.read_only = options.read_only
+        self.children: dict[str, Edge] = {}
+        """By role: "file", "backing", "data-file"."""
+
+    @property
+    @abc.abstractmethod
+    def length(self) -> int:
+        """Size in bytes that the node shows."""
+
+    @property
+    def limits(self) -> Limits:
+        """How requests are best shaped."""
+        return Limits()
+
+    @property
+    @abc.abstractmethod
+    def filename(self) -> str:
+        """A name that opens the node again: a path, a URL, or `json:{...}`."""
+
+    @abc.abstractmethod
+    async def read(self, offset: int, buffers: Buffers) -> None:
+        """Fill `buffers` from `offset`. Raises BlockError."""
+
+    @abc.abstractmethod
+    async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        """Write `buffers` at `offset`. Raises BlockError."""
+
+    async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        """Make the range read as zeros. The default refuses, and the caller falls back to writing zeros."""
+        raise BlockError(ErrorKind.UNSUPPORTED, "no cheap zeroing", where=self.filename)
+
+    async def discard(self, offset: int, length: int) -> None:
+        """The range's content matters no more. A hint; the default does nothing."""
+
+    async def flush(self) -> None:
+        """Put everything that was written on stable storage. The default has nothing to flush."""
+
+    async def block_status(self, offset: int, length: int) -> Extent:
+        """Of what kind the bytes from `offset` on are: an extent of 1 to `length` bytes."""
+        return Extent(length, Data.DATA | Data.ALLOCATED)
+
+    async def truncate(self, length: int, preallocation: str = "off", *, exact: bool = True) -> None:
+        """Change the size. New bytes read as zeros. `exact` False: larger will do (block devices)."""
+        raise BlockError(ErrorKind.UNSUPPORTED, "the size cannot be changed", where=self.filename)
+
+    async def close(self) -> None:
+        """Write back metadata and release; children are closed by the graph afterwards."""
+
+    def child_permissions(self, role: str, wanted: Permission, shared: Permission) -> tuple[Permission, Permission]:
+        """What the node needs of the child in `role`, and shares, when its parents want and share this much."""
+        return wanted, shared
+
+
+@dataclass(slots=True)
+class Edge:
+    """A parent's hold on a child node. I/O goes through the child directly; the edge says what is allowed."""
+
+    node: Node
+    role: str
+    permissions: Permission
+    shared: Permission
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOption:
+    """One option of `create`: name, kind ("size", "bool", "string", "number"), help, default as text."""
+
+    name: str
+    kind: str
+    help: str
+    default: str | None = None
+
+
+class Driver(abc.ABC):
+    """How nodes of one driver come to be. Registered by name in `varan.block.registry`."""
+
+    name: ClassVar[str]
+    is_protocol: ClassVar[bool] = False
+    is_filter: ClassVar[bool] = False
+    create_options: ClassVar[tuple[CreateOption, ...]] = ()
+    open_options: ClassVar[Mapping[str, str]] = {}
+    """Driver options by name, with the kind of their values ("str", "int", "size", "bool", "node", "secret")."""
+
+    @classmethod
+    def probe(cls, header: bytes, filename: str) -> int:
+        """How sure (0 to 100) the driver is that an image that begins with `header` is its format."""
+        return 0
+
+    @classmethod
+    @abc.abstractmethod
+    async def open(cls, options: OpenOptions, children: dict[str, Edge]) -> Node:
+        """A node over `children`. Takes what it knows out of `options.driver_options`. Raises BlockError."""
+
+    @classmethod
+    async def create(cls, filename: str, size: int, options: dict[str, str]) -> None:
+        """Make a new image at `filename`. Nothing is left behind when it fails. Raises BlockError."""
+        raise BlockError(ErrorKind.UNSUPPORTED, f"images of format '{cls.name}' cannot be created", where=filename)
