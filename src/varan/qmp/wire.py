@@ -96,7 +96,7 @@ class JsonStream(Generic[T]):
     """Takes bytes, gives decoded values and errors, in their order.
 
     `decode` gets the bytes of one value; it must raise msgspec.DecodeError, ValueError or RecursionError for what is
-    not JSON, and nothing else.
+    not JSON, and nothing else, and must not give None.
     """
 
     def __init__(self, decode: Callable[[bytes], T], limits: Limits | None = None) -> None:
@@ -263,6 +263,8 @@ class JsonStream(Generic[T]):
     def _give_up(self, what: str) -> JSONParsing:
         """Report that a limit is exceeded, and pass over the rest of the value."""
         self._mode = _Mode.EXCESS
+        if self._depth == 0 and not self._quote:
+            self._skip(self._position, _Mode.BETWEEN)
         return JSONParsing(what)
 
     def _excess(self) -> _Again | None:
