@@ -353,7 +353,7 @@ def explain(problem: Exception) -> str:
         return "nesting depth limit exceeded"
     if isinstance(problem, UnicodeError):
         return "invalid UTF-8 sequence in string"
-    text = str(problem).removeprefix("JSON is malformed: ")
+    text = str(problem).removeprefix("JSON is malformed: ").partition(" - at ")[0]
     if text == "Input data was truncated":  # of a whole value: half a surrogate pair is all that it can be
         return "\\u escape that is not a character"
     return f"{text[:1].lower()}{text[1:]}"
