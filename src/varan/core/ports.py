@@ -20,10 +20,10 @@ Write = Callable[[int, int, int], None]
 
 
 class PortRange(NamedTuple):
-    """A mapped run of ports: first port, count, widest access in bytes, and a name to show."""
+    """A mapped run of ports: first port, number of ports, widest access in bytes, and a name to show."""
 
     base: int
-    count: int
+    length: int
     width: int
     name: str
 
@@ -62,7 +62,7 @@ class PortSpace:
         if mapped is None:
             raise KeyError(base)
         self._ranges.remove(mapped)
-        for port in range(base, base + mapped.count):
+        for port in range(base, base + mapped.length):
             del self._readers[port]
             del self._writers[port]
 

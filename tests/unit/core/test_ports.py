@@ -84,7 +84,7 @@ def test_unmapped_range_is_free_again(ports: PortSpace, device: Recorder) -> Non
 
 def test_ranges_are_listed_lowest_first(ports: PortSpace, device: Recorder) -> None:
     ports.map(0x10, 1, device.read, device.write, name="low")
-    assert [(mapped.base, mapped.count, mapped.width) for mapped in ports] == [
+    assert [(mapped.base, mapped.length, mapped.width) for mapped in ports] == [
         (0x10, 1, 1),
         (0x100, 4, 1),
         (0x200, 8, 4),

@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-
 from tests.support.fake_vm import IdleVcpu, IdleVm
+
 from varan.accel.base import SHUTDOWN, Exit, ExitReason
 from varan.accel.executor import VcpuThread
 from varan.api import events

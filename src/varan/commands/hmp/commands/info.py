@@ -99,7 +99,7 @@ async def mtree(session: HmpSession) -> str:
         lines.append(f"  {region.start:016x}-{region.end - 1:016x} ({kind}): {region.name}{at}")
     lines += ["", "address-space: I/O"]
     for ports in session.machine.ports:
-        lines.append(f"  {ports.base:016x}-{ports.base + ports.count - 1:016x} (i/o): {ports.name}")
+        lines.append(f"  {ports.base:016x}-{ports.base + ports.length - 1:016x} (i/o): {ports.name}")
     return "".join(f"{line}\n" for line in lines)
 
 
