@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -118,6 +118,33 @@ class Limits:
     max_transfer: int = 1 << 30
 
 
+@dataclass(frozen=True, slots=True)
+class ChildRole:
+    """A child that a driver's nodes may have, for the graph, which opens it."""
+
+    name: str
+    """"file", "backing"..."""
+    probed: bool = False
+    """A file name given for it may be of any format, which is guessed; False: the bare protocol node is wanted."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImpliedChild:
+    """A child that the image itself names (a backing file in a qcow2 header)."""
+
+    role: str
+    filename: str
+    """As the image has it: a relative name counts from the directory that the image is in."""
+    format: str | None = None
+    """None: guessed when the role is probed, the protocol's bare node otherwise."""
+
+
+def no_secrets(name: str) -> bytes:
+    """The look-up of secrets where there are none."""
+    raise BlockError(ErrorKind.ENCRYPTED, f"no secret with id '{name}'")
+
+
 @dataclass(slots=True)
 class OpenOptions:
     """Options every node has. `driver_options` holds those of its driver, checked by it."""
@@ -136,7 +163,16 @@ class OpenOptions:
     """"off", "on" or "unmap"."""
     force_share: bool = False
     """Open (read-only) though another process may write."""
+    probed: bool = False
+    """The driver was guessed from the image's content, nobody asked for it."""
+    inline: bool = False
+    """Block the calling thread instead of handing what would wait to a worker thread (tools)."""
+    no_backing: bool = False
+    """Do not open the backing file that the image names ("backing": null)."""
+    secret: Callable[[str], bytes] = no_secrets
+    """Look up a secret object by id. Raises BlockError (ENCRYPTED)."""
     driver_options: dict[str, Any] = field(default_factory=dict)
+    """By dotted name, values typed as `Driver.open_options` says."""
 
 
 class Node(abc.ABC):
@@ -200,9 +236,35 @@ class Node(abc.ABC):
     async def close(self) -> None:
         """Write back metadata and release; children are closed by the graph afterwards."""
 
+    def implied_children(self) -> Sequence[ImpliedChild]:
+        """The children that the image names. The graph opens those that no option gave and adds them to `children`."""
+        return ()
+
+    async def children_ready(self) -> None:
+        """Called once, when `children` is complete. Raises BlockError when one does not fit."""
+
+    def identity(self) -> Hashable | None:
+        """Equal for nodes over the same host file (cycle detection). None: cannot tell."""
+        return None
+
     def child_permissions(self, role: str, wanted: Permission, shared: Permission) -> tuple[Permission, Permission]:
-        """What the node needs of the child in `role`, and shares, when its parents want and share this much."""
-        return wanted, shared
+        """What the node needs of the child in `role`, and shares, when its parents want and share this much.
+
+        The default suits filters and, for the role "backing", everyone. Formats with metadata use
+        `varan.block.permissions.format_permissions`.
+        """
+        return backing_permissions(wanted, shared) if role == "backing" else (wanted, shared)
+
+    def permissions_changed(self, wanted: Permission, shared: Permission) -> None:
+        """All parents together now want and share this much. Raises BlockError to refuse, changing nothing."""
+
+
+def backing_permissions(wanted: Permission, shared: Permission) -> tuple[Permission, Permission]:
+    """Of a backing file only reads are wanted; it may change only where the parent can live with changes."""
+    tolerated = Permission.CONSISTENT_READ | Permission.WRITE_UNCHANGED
+    if shared & Permission.WRITE:
+        tolerated |= Permission.WRITE | Permission.RESIZE
+    return wanted & Permission.CONSISTENT_READ, tolerated
 
 
 @dataclass(slots=True)
@@ -233,7 +295,20 @@ class Driver(abc.ABC):
     is_filter: ClassVar[bool] = False
     create_options: ClassVar[tuple[CreateOption, ...]] = ()
     open_options: ClassVar[Mapping[str, str]] = {}
-    """Driver options by name, with the kind of their values ("str", "int", "size", "bool", "node", "secret")."""
+    """Driver options by dotted name, with the kind of their values ("str", "int", "size", "bool", "secret"; a part
+    `*` stands for an index). Nodes are not options but children: see `child_roles`."""
+    child_roles: ClassVar[tuple[ChildRole, ...]] = (ChildRole("file"),)
+    """Protocols have (), filters probe their "file", formats with backing files add "backing"."""
+
+    @classmethod
+    def parse_filename(cls, filename: str) -> dict[str, Any]:
+        """The options (nested or dotted) that a file name of this protocol stands for, prefix included if it has one."""
+        return {"filename": filename}
+
+    @classmethod
+    def opening_permissions(cls, role: str, read_only: bool) -> tuple[Permission, Permission]:
+        """What `open` itself needs of a child, and shares, before any parent asks for something."""
+        return Permission.NONE, Permission.ALL
 
     @classmethod
     def probe(cls, header: bytes, filename: str) -> int:

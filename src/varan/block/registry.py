@@ -1,0 +1,58 @@
+"""The block drivers there are: a driver is added by one file that defines `DRIVER` (or `DRIVERS`, by name)."""
+
+from __future__ import annotations
+
+import importlib
+
+from varan.block.base import BlockError, Driver, ErrorKind
+
+_MODULES: dict[str, str] = {
+    "blkdebug": "varan.block.filters.blkdebug",
+    "copy-on-read": "varan.block.filters.copy_on_read",
+    "file": "varan.block.transports.file",
+    "host_cdrom": "varan.block.transports.file",
+    "host_device": "varan.block.transports.file",
+    "luks": "varan.block.formats.luks",
+    "null-aio": "varan.block.transports.null",
+    "null-co": "varan.block.transports.null",
+    "preallocate": "varan.block.filters.preallocate",
+    "qcow2": "varan.block.formats.qcow2.driver",
+    "raw": "varan.block.formats.raw",
+    "throttle": "varan.block.filters.throttle",
+}
+_PROBED = ("qcow2", "luks")
+"""Formats that an image's first bytes may speak for, in the order they are asked. What none claims is raw."""
+
+PROBE_LENGTH = 2048
+"""Bytes of an image that `probe` wants to see (fewer where the image is smaller)."""
+
+
+def names() -> list[str]:
+    """Every driver's name."""
+    return sorted(_MODULES)
+
+
+def driver(name: str) -> type[Driver]:
+    """The driver called `name`. Raises BlockError (INVALID) when there is none."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise BlockError(ErrorKind.INVALID, f"unknown driver '{name}'")
+    loaded = importlib.import_module(module)
+    table: dict[str, type[Driver]] | None = getattr(loaded, "DRIVERS", None)
+    found: type[Driver] = table[name] if table is not None else loaded.DRIVER
+    return found
+
+
+def formats() -> list[str]:
+    """The names of drivers that are neither protocols nor filters."""
+    return [name for name in names() if not (driver(name).is_protocol or driver(name).is_filter)]
+
+
+def probe(header: bytes, filename: str) -> str:
+    """The format of an image that begins with `header`: the surest claim, `raw` where nobody claims it."""
+    best, score = "raw", 0
+    for name in _PROBED:
+        claim = driver(name).probe(header, filename)
+        if claim > score:
+            best, score = name, claim
+    return best
