@@ -12,7 +12,7 @@ import ctypes
 from varan.accel.base import AcceleratorError
 from varan.accel.unicorn import layout, models
 from varan.accel.unicorn import library as uc
-from varan.accel.unicorn.layout import Cpu, Env, Handle
+from varan.accel.unicorn.layout import Cpu, DeviceOps, Env, Handle, MemoryRegion
 from varan.accel.unicorn.library import Library
 from varan.core.memory import MemorySpace, Region
 
@@ -141,12 +141,17 @@ class Engine:
         self.keep((read, write))
         code = self.library.map_mmio(self.handle, start, size, read, None, write, None)
         self._check(code, f"map device memory at {start:#x}")
+        ops = DeviceOps.from_address(MemoryRegion.from_address(self._mapped_block(start)).ops)
+        if any(ops.defaults) or ops.widest:
+            raise AcceleratorError("this build of unicorn maps device memory differently")
+        # It would split an access of eight bytes.
+        ops.widest = 8
 
     def _mapped_block(self, start: int) -> int:
         top = Handle.from_address(self.handle)
         blocks = (ctypes.c_uint64 * top.mapped_block_count).from_address(top.mapped_blocks)
         for block in blocks:
-            if ctypes.c_uint64.from_address(block + layout.MAPPED_BLOCK_START).value == start:
+            if MemoryRegion.from_address(block).start == start:
                 return int(block)
         raise AcceleratorError(f"unicorn lost the memory it mapped at {start:#x}")
 
@@ -157,7 +162,7 @@ class Engine:
         return int(env.eflags | arithmetic | (env.df & 0x400))
 
     def set_flags(self, flags: int) -> None:
-        """Change RFLAGS. `update_hflags` is wanted after that."""
+        """Change RFLAGS inside a run (from a hook). `update_hflags` is wanted after that."""
         env = self.env
         env.cc_src = flags & 0x8D5
         env.cc_op = 1

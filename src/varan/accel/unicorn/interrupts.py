@@ -80,7 +80,7 @@ class InterruptPin:
         if signals is not None and vector != self._offered:
             self._offered = vector
             signals.exchange_offer(0 if vector is None else OFFERED | vector)
-            if vector is not None and not remote:
+            if vector is not None:
                 signals.ring()
         if vector is not None and remote:
             self._wake()

@@ -133,8 +133,21 @@ class Handle(ctypes.Structure):
     )
 
 
-MAPPED_BLOCK_START = 0x40
-"""Within a memory region object: its first guest-physical address."""
+
+
+class MemoryRegion(ctypes.Structure):
+    """A mapped run of guest-physical addresses."""
+
+    _fields_ = _fields((0x10, "ops", c_uint64), (0x40, "start", c_uint64))
+
+
+class DeviceOps(ctypes.Structure):
+    """How a device's memory region is accessed; zeros but for the functions as the library makes it."""
+
+    _fields_ = _fields(
+        (0x00, "read", c_uint64), (0x08, "write", c_uint64), (0x10, "defaults", c_uint8 * 0x34), (0x44, "widest", c_uint32)
+    )
+
 
 FEATURE_1_EDX, FEATURE_1_ECX, FEATURE_7_EBX, FEATURE_7_ECX, FEATURE_7_EDX = 0, 1, 2, 3, 4
 FEATURE_8000_0001_EDX, FEATURE_8000_0001_ECX = 6, 7

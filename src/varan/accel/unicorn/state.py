@@ -91,6 +91,8 @@ def load(engine: Engine, state: CpuState) -> None:
     env.gdt.base, env.gdt.limit = state.gdt.base, state.gdt.limit
     env.idt.base, env.idt.limit = state.idt.base, state.idt.limit
     engine.set_flags(state.rflags)
+    # Between runs the library has all flags in one place too, and that is the one it starts from.
+    env.eflags = state.rflags | 2
     env.eip = state.rip
     _load_debug(engine, state.dr)
     _load_fpu(engine, state.xsave)

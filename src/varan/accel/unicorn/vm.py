@@ -160,6 +160,8 @@ def _take(engine: Engine, signals: PortableSignals, delivery: Delivery) -> bool:
         signals.stop = 0
         signals.stopped = 1
         engine.stop_now()
+        # The next run looks for what waits as its first act.
+        engine.cpu.interrupt_request = layout.ALWAYS_ASK
         return False
     env = engine.env
     delivered = False
