@@ -321,6 +321,11 @@ class Driver(abc.ABC):
         """A node over `children`. Takes what it knows out of `options.driver_options`. Raises BlockError."""
 
     @classmethod
-    async def create(cls, filename: str, size: int, options: dict[str, str]) -> None:
-        """Make a new image at `filename`. Nothing is left behind when it fails. Raises BlockError."""
+    async def create(
+        cls, filename: str, size: int, options: dict[str, str], secret: Callable[[str], bytes] = no_secrets
+    ) -> None:
+        """Make a new image at `filename`; `secret` looks up secrets that options name by id ("key-secret").
+
+        Nothing is left behind when it fails. Raises BlockError.
+        """
         raise BlockError(ErrorKind.UNSUPPORTED, f"images of format '{cls.name}' cannot be created", where=filename)
