@@ -79,6 +79,8 @@ class Write(enum.IntFlag):
     """`write_zeroes`: fail with UNSUPPORTED rather than write buffers of zeros."""
     UNCHANGED = 8
     """Guests see no change (Permission.WRITE_UNCHANGED suffices)."""
+    COMPRESSED = 16
+    """Store compressed where the format can: whole clusters (the image's last may be short). Others write plainly."""
 
 
 class Data(enum.IntFlag):
@@ -191,6 +193,8 @@ class Node(abc.ABC):
         self.read_only = options.read_only
         self.children: dict[str, Edge] = {}
         """By role: "file", "backing", "data-file"."""
+        self.granted: tuple[Permission, Permission] = (Permission.NONE, Permission.ALL)
+        """What all parents together want and share; kept by the graph."""
 
     @property
     @abc.abstractmethod
@@ -267,7 +271,7 @@ def backing_permissions(wanted: Permission, shared: Permission) -> tuple[Permiss
     return wanted & Permission.CONSISTENT_READ, tolerated
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Edge:
     """A parent's hold on a child node. I/O goes through the child directly; the edge says what is allowed."""
 
@@ -275,6 +279,8 @@ class Edge:
     role: str
     permissions: Permission
     shared: Permission
+    parent: str = ""
+    """Who holds it, for messages ("node 'disk0'", "device 'ide0'")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +308,7 @@ class Driver(abc.ABC):
 
     @classmethod
     def parse_filename(cls, filename: str) -> dict[str, Any]:
-        """The options (nested or dotted) that a file name of this protocol stands for, prefix included if it has one."""
+        """The options (nested or dotted) that a file name of this protocol, prefix and all, stands for."""
         return {"filename": filename}
 
     @classmethod
