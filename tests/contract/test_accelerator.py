@@ -23,12 +23,15 @@ from tests.support.guest_code import CODE
 from varan.accel.base import ExitReason
 from varan.accel.state import Activity, CpuState
 
-MASK = (1 << 64) - 1
+RESET_MEMBERS = """
+rip rflags cs ds es fs gs ss gdt idt ldt tr cr0 cr2 cr3 cr4 dr efer xcr0 activity events
+""".split()
+"""What a CPU model has no say in."""
 
 
 def test_new_vcpu_is_in_reset_state(bench: CpuBench) -> None:
     state, fresh = bench.vcpu.get_state(), CpuState()
-    for name in ("rip", "rflags", "cs", "ds", "ss", "gdt", "idt", "cr0", "cr3", "cr4", "efer", "activity", "events", "dr"):
+    for name in RESET_MEMBERS:
         assert getattr(state, name) == getattr(fresh, name), name
     assert bench.vcpu.pc == 0xFFFF_FFF0
     assert not bench.vcpu.halted

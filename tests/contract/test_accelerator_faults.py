@@ -59,9 +59,7 @@ def fault(bench: CpuBench, program: str, mode: str = "long", *, user: bool = Fal
         ("sysenter_off", GP, 0, 0),
     ],
 )
-def test_exception_names_its_instruction(
-    bench: CpuBench, program: str, vector: int, error: int, offset: int
-) -> None:
+def test_exception_names_its_instruction(bench: CpuBench, program: str, vector: int, error: int, offset: int) -> None:
     state = bench.start("long", program)
     if program.endswith("_off"):
         state.efer &= ~1

@@ -85,6 +85,7 @@ class Engine:
         self._class_reset(self.pointer)
         env = self.env
         env.cr[4] = 0
+        env.xcr0 = 1
         # The library takes an interrupt's stack only from a task register that is available, not busy.
         env.tr.flags = 0x8900
         self.cpu.interrupt_request = layout.ALWAYS_ASK

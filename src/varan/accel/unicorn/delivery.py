@@ -55,7 +55,10 @@ class Delivery:
         """Deliver what the CPU loop has raised: a fault, a trap or a software interrupt."""
         env = self._env
         soft = bool(env.exception_is_int)
-        rip = env.exception_next_eip if soft else env.eip
+        rip = env.eip
+        if soft:
+            # The library has moved RIP behind INT n; a fault during its delivery must point at it.
+            env.eip = rip - (1 if vector in (3, 4) else 2) & _MASK_64
         code = env.error_code & 0xFFFF_FFFF if not soft and vector in _HAS_ERROR_CODE else None
         self._deliver(Event(vector, rip, code, soft, not soft))
         # The library takes the next fault for a second one as long as this is set.

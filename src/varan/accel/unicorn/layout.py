@@ -133,8 +133,6 @@ class Handle(ctypes.Structure):
     )
 
 
-
-
 class MemoryRegion(ctypes.Structure):
     """A mapped run of guest-physical addresses."""
 
@@ -145,7 +143,10 @@ class DeviceOps(ctypes.Structure):
     """How a device's memory region is accessed; zeros but for the functions as the library makes it."""
 
     _fields_ = _fields(
-        (0x00, "read", c_uint64), (0x08, "write", c_uint64), (0x10, "defaults", c_uint8 * 0x34), (0x44, "widest", c_uint32)
+        (0x00, "read", c_uint64),
+        (0x08, "write", c_uint64),
+        (0x10, "defaults", c_uint8 * 0x34),
+        (0x44, "widest", c_uint32),
     )
 
 

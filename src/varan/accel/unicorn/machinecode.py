@@ -49,6 +49,8 @@ SOURCE = r"""
         .set E_LSTAR, 0x12e8
         .set E_CSTAR, 0x12f0
         .set E_FMASK, 0x12f8
+        .set E_ERROR_CODE, 0x1508
+        .set E_IS_INT, 0x150c
         .set S_BASE, 8                  # in a segment register
         .set S_LIMIT, 16
         .set S_FLAGS, 20
@@ -67,6 +69,37 @@ SOURCE = r"""
 exception:
         mov     rdi, rdx
         call    sane_tr
+        cmp     dword ptr [rdi + C_ENV + E_IS_INT], 0
+        je      not_soft
+        # The library has moved RIP behind INT n; a fault during its delivery must point at it. (INT3 and INTO are one
+        # byte, the others two.)
+        mov     rax, -2
+        lea     ecx, [rsi - 3]
+        cmp     ecx, 1
+        adc     rax, 0                  # vector 3
+        cmp     esi, 4
+        sete    cl
+        movzx   ecx, cl
+        add     rax, rcx
+        add     [rdi + C_ENV + E_RIP], rax
+        jmp     [rip + do_interrupt]
+not_soft:
+        # In long mode the library makes error codes that name an IDT entry from twice its number.
+        test    dword ptr [rdi + C_ENV + E_HFLAGS], HF_LMA
+        jz      deliver_it
+        cmp     esi, 11
+        je      selector_code
+        cmp     esi, 13
+        jne     deliver_it
+selector_code:
+        mov     eax, [rdi + C_ENV + E_ERROR_CODE]
+        test    al, 2
+        jz      deliver_it
+        sub     eax, 2
+        shr     eax, 1
+        or      eax, 2
+        mov     [rdi + C_ENV + E_ERROR_CODE], eax
+deliver_it:
         jmp     [rip + do_interrupt]
 
 # The library kills the process when it needs the stack from a task register that holds no available TSS (a guest
@@ -319,33 +352,35 @@ offer:                  .long 0
 """
 
 CODE = bytes.fromhex(
-    "4889d7e806000000ff25f20f00008b87c48b000025008700003d008100007414c787c48b000000890000c787c08b0000"
-    "00000000c3803d0c10000000757c803d05100000007427f687048b000004751ef687008b000008755ec605ea0f000000"
-    "838f048b000004be02000000eb2d833dd70f0000007440f787d88a0000000200007434f687008b000008752b31c08705"
-    "b80f000085c0741f0fb6f057e86dffffff4881c7508a0000ba01000000ff15550f00005fb001c331c0c3c605870f0000"
-    "00c605810f000001488b87a8810000c6806d05000001c647150131c0c389f08707c353488d9e508a0000f68350020000"
-    "010f843c010000488bbb90000000488bb398000000488b93a00000008b8ba8000000ff15f80e00008b8bac00000081e1"
-    "0004000009c80b8388000000488b8b800000004883c1028b93b00000008bb3dc120000f7c200400000742e48894b0825"
-    "fffffeff488943588b8bf8120000f7d121c8488bbbe8120000f7c200800000480f44bbf0120000eb1189c948894b0825"
-    "fffdfcff8bbbd81200004883ef024889bb8000000089c181e1d508000048898b98000000c783a80000000100000089c1"
-    "c1e90983e102f7d9ffc1898bac000000252af3ffff83c8024889838800000081e6fcff000089b3d000000083c60889b3"
-    "e800000031c0488983d8000000488983f0000000ffc88983e00000008983f8000000b8009ba000b9009bc000f783b000"
-    "0000004000000f44c18983e4000000c783fc0000000093c0004889df5bff25e50d00004889dfbe06000000ff15df0d00"
-    "0053488d9e508a00008bb3c0120000f7c6fcff00007435f683a801000001742c81a388000000fffdfcff488b83c81200"
-    "0048894320488b83d01200004883e80248898380000000e943ffffff4889dfbe0d000000ff15860d0000535541544155"
-    "41564883ec204889f34489c54989fc4189cd4589ce89542408488b442450488904244c89e74889de8b5424084489e941"
-    "89e84589f1ff154d0d000084c0746c89e948c1e104498d940c108a00004889d948c1e90648230a48034a08488b711848"
-    "c1ee0c483b35360d0000733a480335250d00004183fd02741748c7c0ffffffff803e007405480fbaf03e48894110eb16"
-    "803e007511c606014c89e7ff15ef0c0000e973ffffffb8010000004883c420415e415d415c5d5bc3"
+    "4889d7e86700000083bf5c9f000000742a48c7c0feffffff8d4efd83f9014883d00083fe040f94c10fb6c94801c84801"
+    "87d08a0000ff25c50f0000f787008b000000400000742283fe0b740583fe0d75188b87589f0000a802740e83e802d1e8"
+    "83c8028987589f0000ff25910f00008b87c48b000025008700003d008100007414c787c48b000000890000c787c08b00"
+    "0000000000c3803dab0f000000757c803da40f0000007427f687048b000004751ef687008b000008755ec605890f0000"
+    "00838f048b000004be02000000eb2d833d760f0000007440f787d88a0000000200007434f687008b000008752b31c087"
+    "05570f000085c0741f0fb6f057e86dffffff4881c7508a0000ba01000000ff15f40e00005fb001c331c0c3c605260f00"
+    "0000c605200f000001488b87a8810000c6806d05000001c647150131c0c389f08707c353488d9e508a0000f683500200"
+    "00010f843c010000488bbb90000000488bb398000000488b93a00000008b8ba8000000ff15970e00008b8bac00000081"
+    "e10004000009c80b8388000000488b8b800000004883c1028b93b00000008bb3dc120000f7c200400000742e48894b08"
+    "25fffffeff488943588b8bf8120000f7d121c8488bbbe8120000f7c200800000480f44bbf0120000eb1189c948894b08"
+    "25fffdfcff8bbbd81200004883ef024889bb8000000089c181e1d508000048898b98000000c783a80000000100000089"
+    "c1c1e90983e102f7d9ffc1898bac000000252af3ffff83c8024889838800000081e6fcff000089b3d000000083c60889"
+    "b3e800000031c0488983d8000000488983f0000000ffc88983e00000008983f8000000b8009ba000b9009bc000f783b0"
+    "000000004000000f44c18983e4000000c783fc0000000093c0004889df5bff25840d00004889dfbe06000000ff157e0d"
+    "000053488d9e508a00008bb3c0120000f7c6fcff00007435f683a801000001742c81a388000000fffdfcff488b83c812"
+    "000048894320488b83d01200004883e80248898380000000e943ffffff4889dfbe0d000000ff15250d00005355415441"
+    "5541564883ec204889f34489c54989fc4189cd4589ce89542408488b442450488904244c89e74889de8b5424084489e9"
+    "4189e84589f1ff15ec0c000084c0746c89e948c1e104498d940c108a00004889d948c1e90648230a48034a08488b7118"
+    "48c1ee0c483b35d50c0000733a480335c40c00004183fd02741748c7c0ffffffff803e007405480fbaf03e48894110eb"
+    "16803e007511c606014c89e7ff158e0c0000e973ffffffb8010000004883c420415e415d415c5d5bc3"
 )
 
 ENTRIES = {
     "exception": 0x0,
-    "exec_interrupt": 0x35,
-    "exchange": 0xDD,
-    "syscall": 0xE2,
-    "sysenter": 0x241,
-    "tlb_fill": 0x29A,
+    "exec_interrupt": 0x96,
+    "exchange": 0x13E,
+    "syscall": 0x143,
+    "sysenter": 0x2A2,
+    "tlb_fill": 0x2FB,
 }
 """Offsets into CODE of what is called from outside."""
 
@@ -384,6 +419,9 @@ class Shared(ctypes.Structure):
     )
 
 
+_OFFER_AT = ctypes.sizeof(Shared) - ctypes.sizeof(c_uint32)
+
+
 def available() -> bool:
     """Whether the code is for this host."""
     return platform.machine() in ("x86_64", "AMD64") and sys.platform == "linux"
@@ -410,7 +448,7 @@ class MachineCode:
             setattr(self.shared, member, library.address(name))
         prototype = ctypes.PYFUNCTYPE(c_uint32, ctypes.c_void_p, c_uint32)
         exchange = prototype(self.entry("exchange"))
-        self._offer = self._base + PAGE + Shared.offer.offset
+        self._offer = self._base + PAGE + _OFFER_AT
         self._exchange = exchange
 
     def entry(self, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Callable
@@ -22,7 +23,6 @@ EngineMaker = Callable[["UnicornVcpu"], tuple[Engine, Signals]]
 
 _IF = 1 << 9
 _MANY = 256
-_EVERYWHERE = (0, 1 << 63)
 
 
 class UnicornVcpu(Vcpu):
@@ -220,7 +220,8 @@ class UnicornVcpu(Vcpu):
             engine.library.invalidate_code(engine.handle, start, start + length)
             return
         if len(self._stale_code) >= _MANY:
-            self._stale_code[:] = [_EVERYWHERE]
+            starts, ends = zip(*self._stale_code, strict=True)
+            self._stale_code[:] = [(min(start, *starts), max(start + length, *ends))]
         else:
             self._stale_code.append((start, start + length))
         if pin.running:
@@ -242,6 +243,4 @@ def _parked_state() -> CpuState:
 
 
 def _copy(original: CpuState) -> CpuState:
-    import copy
-
     return copy.deepcopy(original)
