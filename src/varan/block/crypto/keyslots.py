@@ -7,6 +7,7 @@ sets aside. Writes are ordered so that a crash leaves either the old way in or b
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 import uuid
@@ -34,13 +35,13 @@ LUKS_CREATE_OPTIONS = (
 )
 
 
-async def offload(work: Callable[[], T]) -> T:
-    """Run heavy work (key derivation) beside the loop; in place where no loop runs."""
+async def offload(work: Callable[[], T], *, inline: bool = False) -> T:
+    """Run heavy work (key derivation) beside the loop; in place where no loop runs, or with `inline`."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return work()
-    return await asyncio.to_thread(work)
+        inline = True
+    return work() if inline else await asyncio.to_thread(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +75,23 @@ async def load(area: Area) -> luks.LuksHeader:
     return header
 
 
-async def find_slot(area: Area, header: luks.LuksHeader, password: bytes) -> tuple[int, bytes] | None:
+async def find_slot(
+    area: Area, header: luks.LuksHeader, password: bytes, *, inline: bool = False
+) -> tuple[int, bytes] | None:
     """The first slot that `password` opens, and the master key in it."""
     for index, slot in enumerate(header.slots):
         if slot.active:
             material = await area.read(slot.offset * SECTOR, header.material_bytes)
-            master = await offload(lambda i=index, m=material: luks.open_slot(header, i, m, password))  # type: ignore[misc]
+            work = functools.partial(luks.open_slot, header, index, material, password)
+            master = await offload(work, inline=inline)
             if master is not None:
                 return index, master
     return None
 
 
-async def unlock(area: Area, header: luks.LuksHeader, password: bytes) -> bytes:
+async def unlock(area: Area, header: luks.LuksHeader, password: bytes, *, inline: bool = False) -> bytes:
     """The master key. Raises BlockError of kind ENCRYPTED when no slot opens with `password`."""
-    found = await find_slot(area, header, password)
+    found = await find_slot(area, header, password, inline=inline)
     if found is None:
         raise BlockError(ErrorKind.ENCRYPTED, "the password opens none of the key slots", where=area.node.filename)
     return found[1]
