@@ -1,0 +1,206 @@
+"""Dirty bitmaps: which parts of a disk were written since the bitmap was last cleared.
+
+One bit stands for `granularity` bytes. Bits are packed, the lowest bit of a byte first, which is also how qcow2 keeps
+them on disk. Marking is what every write pays, so it touches only the bytes concerned; scans go through arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from varan.block.base import BlockError, ErrorKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MIN_GRANULARITY = 512
+MAX_GRANULARITY = 1 << 31
+DEFAULT_GRANULARITY = 65536
+MAX_BITMAP_BYTES = 512 << 20
+"""Memory that one bitmap may take."""
+
+_SCAN = 1 << 16
+"""Bitmap bytes looked at in one step of a scan."""
+
+
+class DirtyBitmap:
+    """The dirty parts of a disk of `size` bytes. Offsets and lengths are in bytes.
+
+    `enabled`: writes are recorded. `persistent`: kept in the image when it is closed. `inconsistent`: the image was
+    not closed properly while the bitmap was in use, so nothing in it can be relied on.
+    """
+
+    def __init__(self, name: str, size: int, granularity: int = DEFAULT_GRANULARITY) -> None:
+        if granularity & (granularity - 1) or not MIN_GRANULARITY <= granularity <= MAX_GRANULARITY:
+            limits = f"{MIN_GRANULARITY} to {MAX_GRANULARITY}"
+            raise BlockError(ErrorKind.INVALID, f"bitmap '{name}': the granularity is a power of two, {limits}")
+        self.name = name
+        self.granularity = granularity
+        self.enabled = True
+        self.persistent = False
+        self.inconsistent = False
+        self._shift = granularity.bit_length() - 1
+        self._size = size
+        self._bits = bytearray(self._bytes_for(size))
+
+    def _bytes_for(self, size: int) -> int:
+        length = -(-size // (self.granularity * 8))
+        if length > MAX_BITMAP_BYTES:
+            raise BlockError(
+                ErrorKind.INVALID, f"bitmap '{self.name}' of a disk of {size} bytes wants a larger granularity"
+            )
+        return length
+
+    @property
+    def size(self) -> int:
+        """Bytes of disk."""
+        return self._size
+
+    @property
+    def bits(self) -> memoryview:
+        """The packed bits. Whoever writes here keeps those past the end zero."""
+        return memoryview(self._bits)
+
+    def set(self, offset: int, length: int) -> None:
+        """Mark a range dirty, also where it touches a granule only in part."""
+        end = min(offset + length, self._size)
+        if offset < end:
+            self._fill(offset >> self._shift, ((end - 1) >> self._shift) + 1, value=True)
+
+    def clear(self, offset: int, length: int) -> None:
+        """Mark the granules that lie wholly in a range (or reach past the disk's end) clean."""
+        end = offset + length
+        first = (offset + self.granularity - 1) >> self._shift
+        last = self._granules if end >= self._size else end >> self._shift
+        if first < last:
+            self._fill(first, last, value=False)
+
+    def clear_all(self) -> None:
+        """Mark everything clean."""
+        self._bits = bytearray(len(self._bits))
+
+    def set_all(self) -> None:
+        """Mark everything dirty."""
+        self.set(0, self._size)
+
+    @property
+    def _granules(self) -> int:
+        return (self._size + self.granularity - 1) >> self._shift
+
+    def _fill(self, first: int, last: int, *, value: bool) -> None:
+        bits = self._bits
+        head, tail = first >> 3, last >> 3
+        head_mask = 0xFF << (first & 7) & 0xFF
+        tail_mask = (1 << (last & 7)) - 1
+        if head == tail:
+            self._change(head, head_mask & tail_mask, value)
+            return
+        if first & 7:
+            self._change(head, head_mask, value)
+            head += 1
+        if tail > head:
+            bits[head:tail] = (b"\xff" if value else b"\0") * (tail - head)
+        if tail_mask:
+            self._change(tail, tail_mask, value)
+
+    def _change(self, index: int, mask: int, value: bool) -> None:
+        if value:
+            self._bits[index] |= mask
+        else:
+            self._bits[index] &= ~mask
+
+    def get(self, offset: int) -> bool:
+        """Whether the granule of `offset` is dirty."""
+        granule = offset >> self._shift
+        return bool(self._bits[granule >> 3] >> (granule & 7) & 1)
+
+    @property
+    def count(self) -> int:
+        """Dirty bytes: granules times granularity, the last one cut at the disk's end."""
+        step = 1 << 20
+        granules = sum(
+            int.from_bytes(self._bits[at : at + step], "little").bit_count() for at in range(0, len(self._bits), step)
+        )
+        total = granules << self._shift
+        rest = self._size & (self.granularity - 1)
+        return total - (self.granularity - rest) if rest and self.get(self._size - 1) else total
+
+    def next_dirty(self, offset: int) -> tuple[int, int] | None:
+        """The first dirty range at or after `offset`: (offset, length)."""
+        for start, length in self.areas(offset):
+            return start, length
+        return None
+
+    def areas(self, offset: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+        """Dirty ranges between `offset` and `end`, as (offset, length), longest possible, in order."""
+        end = self._size if end is None else min(end, self._size)
+        run_start: int | None = None
+        run_end = 0
+        for first, last in self._runs(offset >> self._shift, -(-end // self.granularity)):
+            if run_start is not None and first == run_end:
+                run_end = last
+                continue
+            if run_start is not None:
+                yield self._area(run_start, run_end, offset, end)
+            run_start, run_end = first, last
+        if run_start is not None:
+            yield self._area(run_start, run_end, offset, end)
+
+    def _area(self, first: int, last: int, offset: int, end: int) -> tuple[int, int]:
+        start = max(first << self._shift, offset)
+        return start, min(last << self._shift, end) - start
+
+    def _runs(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Runs of set bits among granules, cut at steps of the scan."""
+        import numpy as np
+
+        for at in range(first >> 3, -(-last // 8), _SCAN):
+            part = np.frombuffer(self._bits, np.uint8, min(_SCAN, len(self._bits) - at), at)
+            if not part.any():
+                continue
+            flags = np.unpackbits(part, bitorder="little")
+            edges = np.flatnonzero(np.diff(flags, prepend=np.uint8(0), append=np.uint8(0)))
+            base = at * 8
+            for start, stop in (edges.reshape(-1, 2) + base).tolist():
+                if stop > first and start < last:
+                    yield max(start, first), min(stop, last)
+
+    def merge(self, other: DirtyBitmap) -> None:
+        """Mark dirty here what is dirty in `other`, whatever its granularity. Raises BlockError when sizes differ."""
+        if other.size != self._size:
+            raise BlockError(
+                ErrorKind.INVALID, f"bitmaps '{self.name}' and '{other.name}' are for disks of different sizes"
+            )
+        if other.granularity == self.granularity:
+            import numpy as np
+
+            target: NDArray[np.uint8] = np.frombuffer(self._bits, np.uint8)
+            target |= np.frombuffer(other._bits, np.uint8)
+            return
+        for start, length in other.areas():
+            self.set(start, length)
+
+    def copy(self, name: str) -> DirtyBitmap:
+        """A bitmap of the same content under another name."""
+        twin = DirtyBitmap(name, self._size, self.granularity)
+        twin._bits[:] = self._bits
+        return twin
+
+    def resize(self, size: int) -> None:
+        """Follow the disk to another size. What is added is clean."""
+        length = self._bytes_for(size)
+        self._bits = self._bits[:length] + bytearray(max(0, length - len(self._bits)))
+        self._size = size
+        last = self._granules
+        if last & 7:
+            self._bits[last >> 3] &= (1 << (last & 7)) - 1
+
+    def load(self, offset: int, data: bytes | memoryview) -> None:
+        """Take packed bits, from byte `offset` of the bitmap on, as they are stored; those past the end are dropped."""
+        usable = min(len(data), len(self._bits) - offset)
+        if usable > 0:
+            self._bits[offset : offset + usable] = data[:usable]
+        if self._granules & 7 and self._bits:
+            self._bits[-1] &= (1 << (self._granules & 7)) - 1
