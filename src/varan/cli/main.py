@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from varan.cli.message import complain
+from varan.cli.message import complain, until_output_closes
 from varan.errors import VaranError
 from varan.version import VERSION
 
@@ -21,6 +21,7 @@ _HELP_WORDS = ("-h", "--help", "help")
 _INTERRUPTED = 130
 
 
+@until_output_closes
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what `argv` (the process's arguments unless given) says; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)

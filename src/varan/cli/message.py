@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+OUTPUT_CLOSED = 141
+"""Exit status when nobody reads the output any more: what a shell shows for SIGPIPE."""
 
 
 def one_line(text: str) -> str:
@@ -13,3 +22,20 @@ def one_line(text: str) -> str:
 def complain(program: str, text: object) -> None:
     """Print one line about what went wrong on the standard error output."""
     print(f"{program}: {one_line(str(text))}", file=sys.stderr)
+
+
+def until_output_closes(main: Callable[P, int]) -> Callable[P, int]:
+    """Let `main` end quietly when whoever read its standard output has gone (`... -help | head`)."""
+
+    @functools.wraps(main)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            status = main(*args, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still buffered must not be tried again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OUTPUT_CLOSED
+        return status
+
+    return wrapper

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from varan.cli.message import complain
+from varan.cli.message import complain, until_output_closes
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import parse_command_line
 
 PROGRAM = "varan-system-x86_64"
 
 
+@until_output_closes
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the machine that `argv` (the process's arguments unless given) describes; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else argv

@@ -57,3 +57,14 @@ def test_version_imports_nothing_heavy() -> None:
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30).stdout
     for heavy in ("asyncio", "argparse", "msgspec", "unicorn", "varan.cli.run", "varan.machine"):
         assert f"'{heavy}'" not in out
+
+
+@pytest.mark.parametrize("module", ["main", "system"])
+def test_help_into_a_closed_pipe_ends_without_a_word(module: str) -> None:
+    program = [sys.executable, "-m", f"varan.cli.{module}", "--help" if module == "main" else "-help"]
+    child = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.close()
+    _, complaint = child.communicate()
+    assert complaint == b""
+    assert child.returncode == 141
