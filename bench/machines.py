@@ -23,14 +23,14 @@ def resident() -> int:
 
 async def _further_machines() -> tuple[float, float]:
     machines = []
-    first = varan.Machine(accel="unicorn", memory="128M", autostart=False)
+    first = varan.Machine(accel="unicorn", memory="128M")
     await first.open()
     machines.append(first)
     times: list[float] = []
     before = resident()
     for _ in range(COUNT):
         started = time.perf_counter()
-        machine = varan.Machine(accel="unicorn", memory="128M", autostart=False)
+        machine = varan.Machine(accel="unicorn", memory="128M")
         await machine.open()
         times.append(time.perf_counter() - started)
         machines.append(machine)
