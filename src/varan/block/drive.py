@@ -20,4 +20,4 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     coroutine.close()
-    raise WouldSuspendError(f"{coroutine.__qualname__} has to wait: it needs an event loop")
+    raise WouldSuspendError(f"{coroutine!r} has to wait: it needs an event loop")

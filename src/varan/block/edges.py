@@ -1,0 +1,106 @@
+"""Who holds which node, and whether they get along: every change of an edge is checked through the graph below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from varan.block.base import BlockError, Edge, ErrorKind, Node, Permission
+from varan.block.permissions import conflict, together, words
+
+
+class Edges:
+    """The edges of one graph. A change that does not get along with what is there raises and changes nothing."""
+
+    def __init__(self) -> None:
+        self._parents: dict[Node, list[Edge]] = {}
+
+    def parents(self, node: Node) -> list[Edge]:
+        """Who holds `node`."""
+        return list(self._parents.get(node, ()))
+
+    def attach(self, edge: Edge) -> None:
+        """Add an edge. Raises BlockError (IN_USE, READ_ONLY, LOCKED)."""
+        parents = self._parents.setdefault(edge.node, [])
+        parents.append(edge)
+        try:
+            self.settle(edge.node)
+        except BlockError:
+            parents.remove(edge)
+            raise
+
+    def detach(self, edge: Edge) -> None:
+        """Take an edge away. What it kept others from is free again."""
+        parents = self._parents[edge.node]
+        parents.remove(edge)
+        if not parents:
+            del self._parents[edge.node]
+        self.settle(edge.node)
+
+    def change(self, edge: Edge, permissions: Permission, shared: Permission) -> None:
+        """Want and share something else through an edge. Raises BlockError."""
+        before = edge.permissions, edge.shared
+        edge.permissions, edge.shared = permissions, shared
+        try:
+            self.settle(edge.node)
+        except BlockError:
+            edge.permissions, edge.shared = before
+            raise
+
+    def settle(self, node: Node) -> None:
+        """Work out anew what `node` and all below it need. Raises BlockError with everything as it was."""
+        undo: list[Callable[[], None]] = []
+        try:
+            self._settle(node, undo)
+        except BlockError:
+            for step in reversed(undo):
+                step()
+            raise
+
+    def _settle(self, node: Node, undo: list[Callable[[], None]]) -> None:
+        edges = self._parents.get(node, [])
+        _check(node, edges)
+        wanted, shared = together(edges)
+        before = node.granted
+        if (wanted, shared) != before:
+            node.permissions_changed(wanted, shared)
+            node.granted = (wanted, shared)
+            undo.append(lambda: _restore(node, before))
+        for role, edge in node.children.items():
+            new = node.child_permissions(role, wanted, shared)
+            if edge.node.options.force_share:
+                new = new[0], Permission.ALL
+            if new != (edge.permissions, edge.shared):
+                undo.append(_edge_restorer(edge))
+                edge.permissions, edge.shared = new
+                self._settle(edge.node, undo)
+
+
+def _restore(node: Node, granted: tuple[Permission, Permission]) -> None:
+    node.permissions_changed(*granted)
+    node.granted = granted
+
+
+def _edge_restorer(edge: Edge) -> Callable[[], None]:
+    before = edge.permissions, edge.shared
+
+    def restore() -> None:
+        edge.permissions, edge.shared = before
+
+    return restore
+
+
+def _check(node: Node, edges: list[Edge]) -> None:
+    for edge in edges:
+        if node.read_only and edge.permissions & (Permission.WRITE | Permission.RESIZE):
+            raise BlockError(
+                ErrorKind.READ_ONLY, f"{edge.parent} wants to write, but the node is read-only", where=node.filename
+            )
+        for other in edges:
+            clash = conflict(edge, other) if edge is not other else Permission.NONE
+            if clash:
+                raise BlockError(
+                    ErrorKind.IN_USE,
+                    f"{edge.parent} wants '{words(clash)}' on node '{node.node_name}', "
+                    f"which {other.parent} does not share",
+                    where=node.filename,
+                )
