@@ -23,9 +23,10 @@ from tests.support.guest_code import CODE
 from varan.accel.base import ExitReason
 from varan.accel.state import Activity, CpuState
 
-RESET_MEMBERS = """
-rip rflags cs ds es fs gs ss gdt idt ldt tr cr0 cr2 cr3 cr4 dr efer xcr0 activity events
-""".split()
+RESET_MEMBERS = (
+    *("rip", "rflags", "cs", "ds", "es", "fs", "gs", "ss", "gdt", "idt", "ldt", "tr", "cr0", "cr2", "cr3", "cr4"),
+    *("dr", "efer", "xcr0", "activity", "events"),
+)
 """What a CPU model has no say in."""
 
 

@@ -4,7 +4,8 @@ Threads: every method of a `Vcpu` is called on the one thread that runs it, exce
 `IntrPin`, which any thread may call. `varan.accel.executor` owns that thread and passes work to it.
 
 I/O: an accelerator answers the guest's port and memory-mapped accesses itself, from the `PortSpace` and `MemorySpace`
-it was created with, inside `Vcpu.run` and holding the machine lock; `run` returns only for what the machine must decide.
+it was created with, inside `Vcpu.run` and holding the machine lock; `run` returns only for what the machine must
+decide.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import ctypes
 from varan.accel.base import AcceleratorError
 from varan.accel.unicorn import layout, models
 from varan.accel.unicorn import library as uc
+from varan.accel.unicorn.hugepages import small_pages
 from varan.accel.unicorn.layout import Cpu, DeviceOps, Env, Handle, MemoryRegion
 from varan.accel.unicorn.library import Library
 from varan.core.memory import MemorySpace, Region
@@ -36,7 +37,8 @@ class Engine:
         self.handle: int = handle.value
         self._callbacks: list[object] = []
         try:
-            self._initialise(model, buffer_size)
+            with small_pages():
+                self._initialise(model, buffer_size)
             if not library.verified:
                 layout.verify(library, self.handle)
                 library.verified = True
