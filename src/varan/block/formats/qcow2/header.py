@@ -223,7 +223,9 @@ def _parse_version_3(header: Header, data: bytes) -> None:
         return
     if len(data) < q.HEADER_LENGTH_V3:
         raise HeaderError("header_length", "the file ends inside the header")
-    (header.incompatible, header.compatible, header.autoclear, header.refcount_order, length) = _V3.unpack_from(data, 72)
+    (header.incompatible, header.compatible, header.autoclear, header.refcount_order, length) = _V3.unpack_from(
+        data, 72
+    )
     if not q.HEADER_LENGTH_V3 <= length <= len(data):
         raise HeaderError("header_length", f"{length} bytes is not between {q.HEADER_LENGTH_V3} and the cluster's end")
     if length % 8:
