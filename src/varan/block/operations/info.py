@@ -1,0 +1,53 @@
+"""What there is to say about an image, with the names and types of the protocol's ImageInfo."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol, runtime_checkable
+
+from varan.block.base import Node
+from varan.block.naming import relative_to
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A format that has more to say than its size."""
+
+    async def image_info(self) -> dict[str, Any]:
+        """Members of ImageInfo: cluster-size, encrypted, dirty-flag, snapshots, format-specific..."""
+
+
+async def image_info(node: Node) -> dict[str, Any]:
+    """The ImageInfo of one image (not of those below it). Raises BlockError."""
+    info: dict[str, Any] = {
+        "filename": node.filename,
+        "format": node.driver,
+        "virtual-size": node.length,
+        "dirty-flag": False,
+    }
+    size = allocated_size(node)
+    if size is not None:
+        info["actual-size"] = size
+    for implied in node.implied_children():
+        if implied.role == "backing":
+            info["backing-filename"] = implied.filename
+            if implied.format is not None:
+                info["backing-filename-format"] = implied.format
+            full = relative_to(node.filename, implied.filename)
+            if full is not None:
+                info["full-backing-filename"] = full
+    if isinstance(node, Described):
+        info |= await node.image_info()
+    return info
+
+
+def allocated_size(node: Node) -> int | None:
+    """Bytes that the files of one image take on the host's disk; None where that cannot be told."""
+    edges = [edge for role, edge in node.children.items() if role != "backing"]
+    if not edges:
+        try:
+            return os.stat(node.filename).st_blocks * 512
+        except (OSError, ValueError):
+            return None
+    sizes = [allocated_size(edge.node) for edge in edges]
+    return sum(size for size in sizes if size is not None) if any(size is not None for size in sizes) else None

@@ -1,0 +1,138 @@
+"""How many bytes an image would take when its content is written to a new image of some format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from varan.block.base import BlockError, Data, ErrorKind, Node
+from varan.block.operations.extents import ChainExtent, walk
+
+SECTOR = 512
+MAX_L1_BYTES = 32 << 20
+LUKS_PAYLOAD = 2_068_480
+"""Bytes of a LUKS header with its eight key slots for a 512-bit key (AES-256-XTS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Bytes of the file: with the content that there is, and with every byte written. `bitmaps`: None where there can
+    be none."""
+
+    required: int
+    fully_allocated: int
+    bitmaps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Qcow2Shape:
+    """What the size of a qcow2 image's metadata follows from."""
+
+    cluster_size: int = 65536
+    refcount_bits: int = 16
+    extended_l2: bool = False
+    luks: bool = False
+    preallocated: bool = False
+    supports_bitmaps: bool = True
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, str]) -> Qcow2Shape:
+        """The shape that create options ask for; those that do not matter for it are not looked at. Raises BlockError."""
+        from varan.core.sizes import parse_size
+
+        cluster_size = parse_size(options.get("cluster_size", "65536")) or 0
+        if not 512 <= cluster_size <= 2 << 20 or cluster_size & (cluster_size - 1):
+            raise BlockError(ErrorKind.INVALID, "Cluster size must be a power of two between 512 and 2048k")
+        refcount_bits = parse_size(options.get("refcount_bits", "16")) or 0
+        if not 1 <= refcount_bits <= 64 or refcount_bits & (refcount_bits - 1):
+            raise BlockError(ErrorKind.INVALID, "Refcount width must be a power of two and may not exceed 64 bits")
+        return cls(
+            cluster_size,
+            refcount_bits,
+            options.get("extended_l2", "off") in ("on", "yes", "true"),
+            options.get("encrypt.format") == "luks",
+            options.get("preallocation", "off") in ("falloc", "full"),
+            options.get("compat", "1.1") not in ("0.10", "v2"),
+        )
+
+    def full_size(self, virtual_size: int) -> int:
+        """Bytes of an image of `virtual_size` with every cluster allocated. Raises BlockError when it is too large."""
+        cluster, entry = self.cluster_size, 16 if self.extended_l2 else 8
+        data = _round_up(virtual_size, cluster)
+        l2_entries = _round_up(data // cluster, cluster // entry)
+        l1_entries = _round_up(l2_entries * entry // cluster, cluster // 8)
+        if l1_entries * 8 > MAX_L1_BYTES:
+            raise BlockError(ErrorKind.INVALID, "The image size is too large (try using a larger cluster size)")
+        tables = cluster + l2_entries * entry + l1_entries * 8
+        header = _round_up(LUKS_PAYLOAD, cluster) if self.luks else 0
+        return data + tables + self._refcounts((tables + data) // cluster) + header
+
+    def _refcounts(self, clusters: int) -> int:
+        """Bytes of the refcount structures that count `clusters` and themselves."""
+        per_block = self.cluster_size * 8 // self.refcount_bits
+        table = blocks = total = 0
+        while True:
+            last = total
+            blocks = -(-(clusters + table + blocks) // per_block)
+            table = -(-blocks * 8 // self.cluster_size)
+            total = clusters + blocks + table
+            if total == last:
+                return (blocks + table) * self.cluster_size
+
+    def bitmaps_size(self, length: int, bitmaps: Mapping[str, int]) -> int:
+        """Bytes of dirty bitmaps (granularity by name) of an image of `length` bytes."""
+        total = directory = 0
+        for name, granularity in bitmaps.items():
+            size = -(-(-(-length // granularity)) // 8)
+            clusters = -(-size // self.cluster_size)
+            total += clusters * self.cluster_size + _round_up(clusters * 8, self.cluster_size)
+            directory += _round_up(24 + len(name.encode()), 8)
+        return total + _round_up(directory, self.cluster_size)
+
+
+def measure_size(format: str, size: int, options: Mapping[str, str]) -> Measurement:
+    """For an image of `size` bytes without content. Raises BlockError."""
+    if format == "qcow2":
+        shape = Qcow2Shape.from_options(options)
+        virtual = _round_up(size, SECTOR)
+        full = shape.full_size(virtual)
+        return Measurement(full if shape.preallocated else full - _round_up(virtual, shape.cluster_size), full)
+    return _plain(format, size)
+
+
+async def measure_node(format: str, node: Node, options: Mapping[str, str]) -> Measurement:
+    """For what `node` shows. Raises BlockError."""
+    if format != "qcow2":
+        return _plain(format, node.length)
+    shape = Qcow2Shape.from_options(options)
+    full = shape.full_size(node.length)
+    if shape.preallocated:
+        return Measurement(full, full)
+    required = full - _round_up(node.length, shape.cluster_size)
+    required += await _data_bytes(walk(node, 0, node.length), shape.cluster_size)
+    return Measurement(required, full)
+
+
+async def _data_bytes(extents: AsyncIterator[ChainExtent], cluster: int) -> int:
+    """Bytes of the clusters that hold data."""
+    count, counted_to = 0, 0
+    async for extent in extents:
+        if extent.flags & Data.ZERO or not extent.flags & Data.DATA:
+            continue
+        first = max(extent.start // cluster * cluster, counted_to)
+        last = _round_up(extent.start + extent.length, cluster)
+        if last > first:
+            count += last - first
+            counted_to = last
+    return count
+
+
+def _plain(format: str, size: int) -> Measurement:
+    if format != "raw":
+        raise BlockError(ErrorKind.UNSUPPORTED, f"Format driver '{format}' does not support size measurement")
+    size = _round_up(size, SECTOR)
+    return Measurement(size, size)
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
