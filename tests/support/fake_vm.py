@@ -22,6 +22,7 @@ class IdleVcpu(Vcpu):
         self.work = True
         self.is_halted = False
         self.closed = False
+        self.counting = False
         self.state = CpuState()
         self.running = threading.Event()
         self.on_run: Callable[[], None] | None = None
@@ -75,6 +76,12 @@ class IdleVcpu(Vcpu):
     @property
     def pc(self) -> int:
         return self.state.cs.base + self.state.rip
+
+    def stop_counter(self) -> None:
+        self.counting = False
+
+    def start_counter(self) -> None:
+        self.counting = True
 
     def close(self) -> None:
         self.closed = True

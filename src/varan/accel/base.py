@@ -115,6 +115,12 @@ class Vcpu(abc.ABC):
         Does not touch accessed bits or fault.
         """
 
+    def stop_counter(self) -> None:
+        """Hold the time-stamp counter: guest time stands still from now on. The default lets it run on."""
+
+    def start_counter(self) -> None:
+        """Let the time-stamp counter go on from where it was held."""
+
     @property
     @abc.abstractmethod
     def halted(self) -> bool:

@@ -97,6 +97,8 @@ class VcpuThread:
         self._wake = threading.Condition(threading.Lock())
         self._woken = False
         self._running = False
+        self._counting = False
+        """Whether the vCPUs' time-stamp counters advance; follows `_running`, on the thread itself."""
         self._stopping = False
         self._alarm = Alarm(self.kick)
         self._started: Future[None] = Future()
@@ -144,6 +146,7 @@ class VcpuThread:
 
         def stop_running() -> None:
             self._running = False
+            self._switch_counters()
 
         return self.call(stop_running)
 
@@ -186,7 +189,18 @@ class VcpuThread:
             for vcpu in self.vcpus:
                 vcpu.close()
 
+    def _switch_counters(self) -> None:
+        if self._counting == self._running:
+            return
+        self._counting = self._running
+        for vcpu in self.vcpus:
+            if self._counting:
+                vcpu.start_counter()
+            else:
+                vcpu.stop_counter()
+
     def _turn(self) -> None:
+        self._switch_counters()
         while self._work:
             self._work.popleft()()
         if not self._running:

@@ -55,6 +55,20 @@ def test_resume_runs_the_guest_and_pause_ends_it(bench: Bench) -> None:
     assert bench.vcpu.runs == runs
 
 
+def test_time_stamp_counters_advance_only_while_the_guest_may_run(bench: Bench) -> None:
+    bench.thread.resume()
+    assert bench.vcpu.running.wait(SOON)
+    assert bench.vcpu.counting
+    bench.thread.pause().result(SOON)
+    assert not bench.vcpu.counting
+    bench.thread.resume()
+    assert bench.vcpu.running.wait(SOON)
+    bench.thread.hold()
+    bench.thread.call(lambda: None).result(SOON)
+    bench.thread.call(lambda: None).result(SOON)
+    assert not bench.vcpu.counting
+
+
 def test_work_interrupts_a_running_guest_and_runs_on_its_thread(bench: Bench) -> None:
     bench.thread.resume()
     assert bench.vcpu.running.wait(SOON)
