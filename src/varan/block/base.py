@@ -173,6 +173,8 @@ class OpenOptions:
     """Do not open the backing file that the image names ("backing": null)."""
     secret: Callable[[str], bytes] = no_secrets
     """Look up a secret object by id. Raises BlockError (ENCRYPTED)."""
+    throttle_group: Callable[[str], Any] | None = None
+    """Look up a throttle group (`varan.block.throttle_group.ThrottleGroup`) by id; set by the graph."""
     driver_options: dict[str, Any] = field(default_factory=dict)
     """By dotted name, values typed as `Driver.open_options` says."""
 
@@ -186,6 +188,8 @@ class Node(abc.ABC):
 
     driver: ClassVar[str]
     """The driver's name in options ("qcow2")."""
+    listens: bool = False
+    """Whether `event` does anything: those with nothing to say to it need not call."""
 
     def __init__(self, options: OpenOptions) -> None:
         self.options = options
@@ -246,6 +250,14 @@ class Node(abc.ABC):
 
     async def children_ready(self) -> None:
         """Called once, when `children` is complete. Raises BlockError when one does not fit."""
+
+    @property
+    def filtered(self) -> Node | None:
+        """The child that a filter stands before, which looks the same; None for what is no filter."""
+        return None
+
+    async def event(self, name: str) -> None:
+        """A parent reached the point `name` ("l2_load", "read_aio"): fault injection acts on it. May raise or wait."""
 
     def identity(self) -> Hashable | None:
         """Equal for nodes over the same host file (cycle detection). None: cannot tell."""

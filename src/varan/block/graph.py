@@ -29,6 +29,7 @@ from varan.block.edges import Edges
 from varan.block.naming import AutomaticNames, protocol_of, relative_to
 from varan.block.options import Flat, driver_options, expand, flatten, inherited, invalid, take_child, take_common
 from varan.block.request import read_bytes
+from varan.block.throttle_group import ThrottleGroup
 
 MAX_CHAIN = 100
 """How many nodes may stand on one another."""
@@ -61,7 +62,9 @@ class Graph:
         self.nodes: dict[str, Node] = {}
         self._edges = Edges()
         self._names = AutomaticNames()
-        self._defaults = OpenOptions(secret=secret, inline=inline)
+        self.throttle_groups: dict[str, ThrottleGroup] = {}
+        """By id: what `throttle` nodes share."""
+        self._defaults = OpenOptions(secret=secret, inline=inline, throttle_group=self._throttle_group)
         self._held: dict[Node, Edge | None] = {}
 
     async def open(
@@ -88,7 +91,8 @@ class Graph:
         if options is not None:
             secret = options.secret if options.secret is not no_secrets else defaults.secret
             inline = options.inline or defaults.inline
-            defaults = replace(options, secret=secret, inline=inline, driver_options={})
+            groups = defaults.throttle_group
+            defaults = replace(options, secret=secret, inline=inline, throttle_group=groups, driver_options={})
         node = await self._open(flat, _Place(defaults, probed=True))
         self._held[node] = None
         if user is not None:
@@ -101,6 +105,10 @@ class Graph:
                 await self.close(node)
                 raise
         return node
+
+    def holds(self, node: Node) -> bool:
+        """Whether `node` was opened here and not closed since."""
+        return node in self._held
 
     async def close(self, node: Node) -> None:
         """Let go of an opened node: it and what only it needs are flushed and closed. Raises BlockError when that fails
@@ -147,6 +155,11 @@ class Graph:
         if name not in self.nodes:
             raise BlockError(ErrorKind.NOT_FOUND, f"cannot find a node named '{name}'")
         return self.nodes[name]
+
+    def _throttle_group(self, name: str) -> ThrottleGroup:
+        if name not in self.throttle_groups:
+            raise BlockError(ErrorKind.NOT_FOUND, f"there is no throttle group '{name}'")
+        return self.throttle_groups[name]
 
     async def replace(self, parent: Node, role: str, child: Node | None) -> None:
         """Put another child (or none) under `parent`; the old one is closed when nobody needs it. Raises BlockError."""
@@ -291,6 +304,8 @@ class Graph:
         for role in driver.child_roles:
             if role.name in children:
                 continue
+            if driver.is_filter and not place.probed:
+                role = replace(role, probed=False)
             found = await self._open_child(role, flat, common, place, children)
             if not found and role.required:
                 raise invalid(f"block driver '{driver.name}' needs option '{role.name}' or a file name")
@@ -298,6 +313,7 @@ class Graph:
     async def _open_child(
         self, role: ChildRole, flat: Flat, common: OpenOptions, place: _Place, children: dict[str, Edge]
     ) -> bool:
+        """Open or find what `flat` says about the child; whether it says anything."""
         given, value = take_child(flat, role.name)
         if not given:
             return False

@@ -203,6 +203,7 @@ def inherited(parent: OpenOptions, role: ChildRole) -> OpenOptions:
         force_share=parent.force_share,
         inline=parent.inline,
         secret=parent.secret,
+        throttle_group=parent.throttle_group,
     )
     if role.name == "backing":
         child.read_only = True

@@ -143,9 +143,21 @@ async def chain_status(node: Node, offset: int, length: int, base: Node | None =
         if extent.flags & Data.ALLOCATED:
             return extent
         length = extent.length
-        below = layer.children.get("backing")
-        layer = below.node if below is not None else None
+        layer = backing_of(layer)
     return Extent(length, Data.ZERO if layer is None else Data.NONE)
+
+
+def unfiltered(node: Node) -> Node:
+    """What filters at `node` stand before (`node` itself when it is none)."""
+    while (child := node.filtered) is not None:
+        node = child
+    return node
+
+
+def backing_of(node: Node) -> Node | None:
+    """The next layer below `node`, looking through filters."""
+    edge = unfiltered(node).children.get("backing")
+    return None if edge is None else edge.node
 
 
 def is_zero(buffer: memoryview) -> bool:

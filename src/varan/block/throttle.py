@@ -1,0 +1,143 @@
+"""Limits on the rate of requests: token buckets, without a clock of their own.
+
+A bucket fills by what requests use and leaks at its rate. With no burst a tenth of a second's worth may be used ahead;
+with a burst rate `max` for `burst_length` seconds the bucket holds that much, and a second bucket that leaks at `max`
+keeps the burst itself from being faster than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from varan.block.base import BlockError, ErrorKind
+
+_AHEAD = 0.1
+"""Seconds of the rate that may be used at once."""
+LARGEST = 10**15
+"""No limit may be higher: products of it stay exact enough."""
+
+KINDS = ("bps-total", "bps-read", "bps-write", "iops-total", "iops-read", "iops-write")
+
+
+@dataclass(slots=True)
+class Bucket:
+    """One limit: `rate` units a second (0: none), bursts of `burst` units a second for `burst_length` seconds."""
+
+    rate: float = 0.0
+    burst: float = 0.0
+    burst_length: int = 1
+    level: float = 0.0
+    burst_level: float = 0.0
+
+    def leak(self, seconds: float) -> None:
+        """Let time pass."""
+        self.level = max(self.level - self.rate * seconds, 0.0)
+        self.burst_level = max(self.burst_level - self.burst * seconds, 0.0)
+
+    def wait(self) -> float:
+        """Seconds until the next request may go."""
+        if not self.rate:
+            return 0.0
+        size = self.burst * self.burst_length if self.burst else self.rate * _AHEAD
+        if self.level > size:
+            return (self.level - size) / self.rate
+        if self.burst and self.burst_length > 1 and self.burst_level > self.burst * _AHEAD:
+            return (self.burst_level - self.burst * _AHEAD) / self.burst
+        return 0.0
+
+    def use(self, units: float) -> None:
+        """A request goes."""
+        if self.rate:
+            self.level += units
+            if self.burst and self.burst_length > 1:
+                self.burst_level += units
+
+
+@dataclass(slots=True)
+class Limits:
+    """The six limits of a drive or a group, and how requests are counted for those on operations."""
+
+    buckets: dict[str, Bucket] = field(default_factory=lambda: {kind: Bucket() for kind in KINDS})
+    iops_size: int = 0
+    """Bytes that count as one operation; longer requests count as several. 0: every request is one."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any limit."""
+        return any(bucket.rate for bucket in self.buckets.values())
+
+
+def parse_limits(options: Mapping[str, int]) -> Limits:
+    """The limits from `bps-total`, `bps-total-max`, `bps-total-max-length`... and `iops-size`. Raises BlockError."""
+    known = {f"{kind}{suffix}" for kind in KINDS for suffix in ("", "-max", "-max-length")} | {"iops-size"}
+    for name, value in options.items():
+        if name not in known:
+            raise _invalid(f"there is no limit '{name}'")
+        if not 0 <= value <= LARGEST:
+            raise _invalid(f"limit '{name}' must lie between 0 and {LARGEST}")
+    limits = Limits(iops_size=options.get("iops-size", 0))
+    for kind in KINDS:
+        limits.buckets[kind] = _bucket(kind, options)
+    for unit in ("bps", "iops"):
+        for suffix in ("", "-max"):
+            both = any(options.get(f"{unit}-{way}{suffix}") for way in ("read", "write"))
+            if both and options.get(f"{unit}-total{suffix}"):
+                raise _invalid(
+                    f"{unit}-total{suffix} and {unit}-read{suffix} or {unit}-write{suffix} exclude each other"
+                )
+    if limits.iops_size and not any(limits.buckets[kind].rate for kind in KINDS if kind.startswith("iops")):
+        raise _invalid("iops-size needs a limit on operations")
+    return limits
+
+
+def _bucket(kind: str, options: Mapping[str, int]) -> Bucket:
+    rate, burst, seconds = options.get(kind, 0), options.get(f"{kind}-max", 0), options.get(f"{kind}-max-length", 1)
+    if burst and not rate:
+        raise _invalid(f"{kind}-max needs {kind}")
+    if burst and burst < rate:
+        raise _invalid(f"{kind}-max cannot be lower than {kind}")
+    if seconds < 1:
+        raise _invalid(f"{kind}-max-length cannot be 0")
+    if seconds > 1 and not burst:
+        raise _invalid(f"{kind}-max-length needs {kind}-max")
+    if burst * seconds > LARGEST:
+        raise _invalid(f"{kind}-max for {kind}-max-length is too much")
+    return Bucket(float(rate), float(burst), seconds)
+
+
+def _invalid(message: str) -> BlockError:
+    return BlockError(ErrorKind.INVALID, message)
+
+
+class Throttle:
+    """When requests may go. Times are seconds of any steady clock, given by the caller."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self._before = now
+
+    def change(self, limits: Limits, now: float) -> None:
+        """Other limits from now on."""
+        self.limits = limits
+        self._before = now
+
+    def wait(self, now: float, write: bool) -> float:
+        """Seconds until a request may go (0: now)."""
+        elapsed = max(now - self._before, 0.0)
+        self._before = now
+        for bucket in self.limits.buckets.values():
+            bucket.leak(elapsed)
+        return max(self.limits.buckets[kind].wait() for kind in _kinds(write))
+
+    def use(self, size: int, write: bool) -> None:
+        """A request of `size` bytes goes."""
+        unit = self.limits.iops_size
+        operations = max(-(-size // unit), 1) if unit else 1
+        for kind in _kinds(write):
+            self.limits.buckets[kind].use(size if kind.startswith("bps") else operations)
+
+
+def _kinds(write: bool) -> tuple[str, ...]:
+    way = "write" if write else "read"
+    return ("bps-total", f"bps-{way}", "iops-total", f"iops-{way}")
