@@ -146,7 +146,7 @@ class VcpuThread:
 
         def stop_running() -> None:
             self._running = False
-            self._switch_counters()
+            self._count(False)
 
         return self.call(stop_running)
 
@@ -189,21 +189,23 @@ class VcpuThread:
             for vcpu in self.vcpus:
                 vcpu.close()
 
-    def _switch_counters(self) -> None:
-        if self._counting == self._running:
+    def _count(self, counting: bool) -> None:
+        if self._counting == counting:
             return
-        self._counting = self._running
+        self._counting = counting
         for vcpu in self.vcpus:
-            if self._counting:
+            if counting:
                 vcpu.start_counter()
             else:
                 vcpu.stop_counter()
 
     def _turn(self) -> None:
-        self._switch_counters()
         while self._work:
             self._work.popleft()()
-        if not self._running:
+        # Read once: another thread may set it meanwhile, and guest code must not run with its counter held.
+        running = self._running
+        self._count(running)
+        if not running:
             self._sleep(None)
             return
         wait = self._run_timers()
