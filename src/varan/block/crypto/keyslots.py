@@ -218,3 +218,22 @@ async def amend(area: Area, options: Mapping[str, str], secret: Callable[[str], 
         await erase_keys(area, old_secret, slot, force=force)
     else:
         raise BlockError(ErrorKind.INVALID, f"'state' is 'active' or 'inactive', not '{state}'")
+
+
+def describe(header: luks.LuksHeader) -> dict[str, object]:
+    """What `info` shows of a LUKS header, named as the protocol's types have it."""
+    slots = [
+        {"active": slot.active, "key-offset": slot.offset * SECTOR}
+        | ({"iters": slot.iterations, "stripes": slot.stripes} if slot.active else {})
+        for slot in header.slots
+    ]
+    return {
+        "ivgen-alg": header.generator,
+        "hash-alg": header.hash,
+        "cipher-alg": header.cipher,
+        "uuid": header.uuid,
+        "cipher-mode": header.mode,
+        "slots": slots,
+        "payload-offset": header.payload_offset * SECTOR,
+        "master-key-iters": header.digest_iterations,
+    } | ({"ivgen-hash-alg": header.essiv_hash} if header.essiv_hash else {})

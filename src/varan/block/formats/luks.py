@@ -79,6 +79,10 @@ class LuksNode(Node):
         given = {"key-secret": self.options.driver_options["key-secret"], **options}
         await keyslots.amend(self.area, given, self.options.secret, force=force)
 
+    async def image_info(self) -> dict[str, Any]:
+        """What `info` adds for this format."""
+        return {"encrypted": True, "format-specific": {"type": "luks", "data": keyslots.describe(self.header)}}
+
     def child_permissions(self, role: str, wanted: Permission, shared: Permission) -> tuple[Permission, Permission]:
         return wanted | Permission.CONSISTENT_READ, shared
 

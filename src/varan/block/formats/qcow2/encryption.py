@@ -1,0 +1,141 @@
+"""Encrypted qcow2 images: LUKS, with the header in clusters of the image, and the AES of 2012.
+
+Guest data are encrypted sector by sector, metadata are not. A sector's number, from which its IV comes, is that of its
+place in the file with LUKS, and that of its place on the disk with the old AES.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from varan.block.base import BlockError, CreateOption, ErrorKind, Node, OpenOptions
+from varan.block.crypto import keyslots
+from varan.block.crypto.aes import SECTOR, Bytes, SectorCipher, legacy_cipher
+from varan.block.crypto.keyslots import Area
+from varan.block.formats.qcow2 import layout as q
+from varan.block.formats.qcow2.header import Header
+
+FORMATS = {q.CRYPT_AES: "aes", q.CRYPT_LUKS: "luks"}
+"""Names of the methods, as the option `encrypt.format` has them."""
+
+OPEN_OPTIONS = {"encrypt.format": "str", "encrypt.key-secret": "secret"}
+
+CREATE_OPTIONS = (
+    CreateOption("encryption", "bool", "Encrypt with the AES of 2012 (the same as encrypt.format=aes)", "off"),
+    CreateOption("encrypt.format", "string", "Encryption: luks, or aes (weak; only for old readers)"),
+    *(replace(option, name=f"encrypt.{option.name}") for option in keyslots.LUKS_CREATE_OPTIONS),
+)
+
+
+class DataCipher:
+    """What is done to guest data on their way. `host` and `guest` are byte offsets of the first sector."""
+
+    def __init__(self, method: int, cipher: SectorCipher | None, where: str) -> None:
+        self.method = method
+        self._cipher = cipher
+        self._where = where
+
+    @property
+    def locked(self) -> bool:
+        """No key was given: metadata can be looked at, data cannot."""
+        return self._cipher is None
+
+    def encrypt(self, host: int, guest: int, data: Bytes) -> memoryview:
+        """Whole sectors, encrypted. Raises BlockError of kind ENCRYPTED when there is no key."""
+        return self._open().encrypt(self._sector(host, guest), data)
+
+    def decrypt(self, host: int, guest: int, data: Bytes) -> memoryview:
+        """Whole sectors, decrypted. Raises BlockError of kind ENCRYPTED when there is no key."""
+        return self._open().decrypt(self._sector(host, guest), data)
+
+    def _sector(self, host: int, guest: int) -> int:
+        return (host if self.method == q.CRYPT_LUKS else guest) // SECTOR
+
+    def _open(self) -> SectorCipher:
+        if self._cipher is None:
+            raise BlockError(ErrorKind.ENCRYPTED, "'encrypt.key-secret' is needed to read the image", where=self._where)
+        return self._cipher
+
+
+def crypto_extension(offset: int, length: int) -> bytes:
+    """The header extension of a LUKS image: where its header lies, in bytes."""
+    return struct.pack(">QQ", offset, length)
+
+
+def luks_area(header: Header, file: Node) -> Area:
+    """Where the LUKS header of an image lies. Raises BlockError of kind CORRUPT."""
+    data = header.extension(q.EXTENSION_CRYPTO)
+    if data is None or len(data) != 16:
+        raise BlockError(ErrorKind.CORRUPT, "the encryption header's place is not given", where=file.filename)
+    offset, length = struct.unpack(">QQ", data)
+    if not offset or offset % header.cluster_size or offset + length > q.MAX_IMAGE_BYTES:
+        raise BlockError(ErrorKind.CORRUPT, f"the encryption header cannot be at 0x{offset:x}", where=file.filename)
+    return Area(file, offset, length)
+
+
+async def open_cipher(header: Header, file: Node, options: OpenOptions) -> DataCipher | None:
+    """The cipher of an image's data; None where it is not encrypted. Without a key it is locked.
+
+    Raises BlockError: ENCRYPTED when the key does not fit, CORRUPT, INVALID when `encrypt.format` is another one.
+    """
+    wanted = options.driver_options.get("encrypt.format")
+    name = options.driver_options.get("encrypt.key-secret")
+    if header.crypt_method == q.CRYPT_NONE:
+        if wanted or name:
+            raise BlockError(ErrorKind.INVALID, "the image is not encrypted, but a key was given", where=file.filename)
+        return None
+    if wanted and wanted != FORMATS[header.crypt_method]:
+        found = FORMATS[header.crypt_method]
+        raise BlockError(ErrorKind.INVALID, f"the encryption is '{found}', not '{wanted}'", where=file.filename)
+    if not name:
+        return DataCipher(header.crypt_method, None, file.filename)
+    password = options.secret(name)
+    if header.crypt_method == q.CRYPT_AES:
+        return DataCipher(q.CRYPT_AES, legacy_cipher(password), file.filename)
+    area = luks_area(header, file)
+    luks_header = await keyslots.load(area)
+    key = await keyslots.unlock(area, luks_header, password, inline=options.inline)
+    return DataCipher(q.CRYPT_LUKS, luks_header.cipher_for(key), file.filename)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEncryption:
+    """How a new image is encrypted: `area_length` bytes have to be set aside, of which `start` are the first."""
+
+    method: int
+    start: bytes = b""
+    area_length: int = 0
+
+
+async def new_encryption(options: Mapping[str, str], secret: Callable[[str], bytes]) -> NewEncryption:
+    """What the create options `encryption` and `encrypt.*` ask for. Raises BlockError."""
+    given = {name.removeprefix("encrypt."): value for name, value in options.items() if name.startswith("encrypt.")}
+    form = given.pop("format", None)
+    if options.get("encryption") in ("on", "yes", "true", "y"):
+        if form is not None:
+            raise BlockError(ErrorKind.INVALID, "'encryption' and 'encrypt.format' exclude each other")
+        form = "aes"
+    if form is None:
+        if given:
+            raise BlockError(ErrorKind.INVALID, f"'encrypt.{next(iter(given))}' wants 'encrypt.format'")
+        return NewEncryption(q.CRYPT_NONE)
+    if form not in FORMATS.values():
+        raise BlockError(ErrorKind.INVALID, f"'encrypt.format' is 'luks' or 'aes', not '{form}'")
+    if "key-secret" not in given:
+        raise BlockError(ErrorKind.INVALID, "'encrypt.key-secret' is needed to make an encrypted image")
+    password = secret(given["key-secret"])
+    if form == "aes":
+        return NewEncryption(q.CRYPT_AES)
+    header = keyslots.header_from(given)
+    milliseconds = keyslots.iteration_time(given)
+    start, _ = await keyslots.offload(lambda: keyslots.build(header, password, milliseconds))
+    return NewEncryption(q.CRYPT_LUKS, start, header.payload_offset * SECTOR)
+
+
+async def encryption_info(header: Header, file: Node) -> dict[str, object] | None:
+    """What `info` shows of an image's encryption; None where there is none. Raises BlockError."""
+    if header.crypt_method != q.CRYPT_LUKS:
+        return {"format": "aes"} if header.crypt_method else None
+    return {"format": "luks"} | keyslots.describe(await keyslots.load(luks_area(header, file)))
