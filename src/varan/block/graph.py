@@ -392,7 +392,7 @@ def _inherit_read_only(common: OpenOptions, children: dict[str, Edge]) -> None:
 def chain_identity(node: Node) -> Hashable | None:
     """What tells the host file below `node` from others."""
     while (identity := node.identity()) is None:
-        edge = node.children.get("file")
+        edge = node.children.get("file") or node.children.get("image")
         if edge is None:
             return None
         node = edge.node

@@ -12,6 +12,7 @@ class PassingNode(Node):
         super().__init__(options)
         self.children[child.role] = child
         self._child = child.node
+        self.listens = child.node.listens
 
     @property
     def length(self) -> int:

@@ -69,11 +69,15 @@ class RawNode(Node):
         return json_name(window | {"file.filename": self._file.filename})
 
     async def read(self, offset: int, buffers: Buffers) -> None:
+        if self._file.listens:
+            await self._file.event("read_aio")
         await self._file.read(self._start + offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         if self._guarded and offset < _GUARDED:
             await self._check_header(offset, buffers)
+        if self._file.listens:
+            await self._file.event("write_aio")
         await self._file.write(self._start + offset, buffers, flags)
 
     async def _check_header(self, offset: int, buffers: Buffers) -> None:
