@@ -64,7 +64,7 @@ class BlockingClient:
         try:
             self._socket.sendall(encode_request(name, arguments, self._last_id, oob))
         except OSError as error:
-            raise QmpConnectionError(f"{self._peer}: {error.strerror or error}") from error
+            raise self._broken(error) from error
         return bytes(self._reply(self._last_id))
 
     def events(self) -> Iterator[QmpEvent]:
@@ -135,6 +135,9 @@ class BlockingClient:
         if message.event is not UNSET:
             self._events.append(message.as_event())
 
+    def _broken(self, error: OSError) -> QmpConnectionError:
+        return QmpConnectionError(f"{self._peer}: the connection has ended: {error.strerror or error}")
+
     def _message(self) -> Message:
         while True:
             message = self._stream.next()
@@ -147,7 +150,7 @@ class BlockingClient:
             except (TimeoutError, BlockingIOError):
                 raise
             except OSError as error:
-                raise QmpConnectionError(f"{self._peer}: {error.strerror or error}") from error
+                raise self._broken(error) from error
             if not data:
                 raise QmpConnectionError(f"{self._peer}: the connection has ended")
             self._stream.feed(data)

@@ -91,7 +91,8 @@ def _diagnose(data: bytes) -> Request:
     if not isinstance(value, dict):
         return Request("", error=QMPBadInputObject("object"))
     id = msgspec.json.format(msgspec.json.encode(value["id"]), indent=0) if "id" in value else None
-    return Request("", id=id, error=_wrong_member(value))
+    oob = "exec-oob" in value and "execute" not in value
+    return Request("", id=id, oob=oob, error=_wrong_member(value))
 
 
 def _wrong_member(value: dict[str, Any]) -> QmpError:

@@ -24,7 +24,7 @@ from varan.api.commands import CommandInfo
 from varan.api.values import QMPCapability, VersionInfo
 from varan.errors import CommandNotFound, JSONParsing, QmpError, QMPExtraInputObjectMember
 from varan.qmp.profile import LATEST, Profile
-from varan.qmp.refusals import NegotiationComplete, NegotiationExpected, OobNotSupported, ValueNotAccepted
+from varan.qmp.refusals import MembersClash, NegotiationComplete, NegotiationExpected, OobNotSupported, ValueNotAccepted
 from varan.qmp.request import Request, decode_request
 from varan.qmp.wire import JsonStream, Limits
 
@@ -130,10 +130,10 @@ class Session:
 
     def admit(self, request: Request, command: CommandInfo | None) -> None:
         """Raise the QmpError with which `request` is to be refused, if it is; `command` is what it names."""
+        if not self._oob and (request.oob or isinstance(request.error, MembersClash)):
+            raise QMPExtraInputObjectMember("exec-oob")
         if request.error is not None:
             raise request.error
-        if request.oob and not self._oob:
-            raise QMPExtraInputObjectMember("exec-oob")
         if self._state is SessionState.NEGOTIATING and request.name != NEGOTIATE:
             raise NegotiationExpected(request.name)
         if command is None:

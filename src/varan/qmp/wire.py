@@ -29,6 +29,9 @@ T = TypeVar("T")
 WHOLE_LIMIT = 1 << 20
 """Longest piece that is tried as one complete object; what a message may cost is counted beyond that."""
 
+_DECODER_NESTING = 1000
+"""What the decoder itself takes at most; a limit below it needs the scan."""
+
 LINE_LIMIT = 4096
 """Longest line that is tried as one complete object when a piece has several."""
 
@@ -101,7 +104,10 @@ class JsonStream(Generic[T]):
 
     def __init__(self, decode: Callable[[bytes], T], limits: Limits | None = None) -> None:
         self._decode = decode
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
+        unscanned = min(WHOLE_LIMIT, limits.size, limits.tokens) if limits.nesting >= _DECODER_NESTING else 0
+        self._whole_limit = unscanned
+        self._line_limit = min(LINE_LIMIT, unscanned)
         self._piece = b""
         self._buffer = bytearray()
         self._mode = _Mode.BETWEEN
@@ -129,7 +135,7 @@ class JsonStream(Generic[T]):
         piece = self._piece
         if piece:
             self._piece = b""
-            if piece[0] == 0x7B and len(piece) <= WHOLE_LIMIT:
+            if piece[0] == 0x7B and len(piece) <= self._whole_limit:
                 try:
                     return self._decode(piece)
                 except (msgspec.DecodeError, ValueError, RecursionError):
@@ -166,7 +172,7 @@ class JsonStream(Generic[T]):
         if first in _STRAYS:
             return self._fail(1, f"expecting value, got {_show(first)}")
         if first in _OPENERS or first in _QUOTES:
-            end = self._buffer.find(b"\n", 0, LINE_LIMIT) + 1
+            end = self._buffer.find(b"\n", 0, self._line_limit) + 1
             if end:
                 try:
                     value = self._decode(bytes(self._buffer[:end]))
