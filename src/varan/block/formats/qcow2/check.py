@@ -12,6 +12,7 @@ old one and switched to in one header write.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import bitmap_directory, snapshot_table
@@ -21,7 +22,28 @@ from varan.block.formats.qcow2.check_report import CheckReport, Fix, Image
 from varan.block.formats.qcow2.check_walk import CopiedCheck, Root, Walk
 from varan.block.formats.qcow2.header import Header
 
-__all__ = ["CheckReport", "Fix", "check_image"]
+if TYPE_CHECKING:
+    from varan.block.formats.qcow2.node import Qcow2Node
+
+__all__ = ["CheckReport", "Fix", "check", "check_image"]
+
+
+FIXES = {"none": Fix.NONE, "leaks": Fix.LEAKS, "all": Fix.ALL}
+
+
+async def check(node: Qcow2Node, fix: str = "none") -> CheckReport:
+    """Check an open image; `fix` is "none", "leaks" or "all". Raises BlockError (see `check_image`)."""
+    metadata = node.metadata
+    if node.read_only and fix != "none":
+        raise BlockError(ErrorKind.READ_ONLY, "the image is open read-only", where=node.filename)
+    if not node.read_only:
+        await metadata.finish()
+    async with metadata.lock:
+        report = await check_image(node.file, metadata.header, FIXES[fix])
+        if fix != "none":
+            await metadata.reload()
+            metadata.corrupt = bool(metadata.header.incompatible & q.INCOMPATIBLE_CORRUPT)
+    return report
 
 
 async def check_image(file: Node, header: Header, fix: Fix = Fix.NONE) -> CheckReport:

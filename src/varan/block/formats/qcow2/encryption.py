@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from varan.block.base import BlockError, CreateOption, ErrorKind, Node, OpenOptions
+from varan.block.base import BlockError, CreateOption, ErrorKind, Node
 from varan.block.crypto import keyslots
 from varan.block.crypto.aes import SECTOR, Bytes, SectorCipher, legacy_cipher
 from varan.block.crypto.keyslots import Area
@@ -20,8 +21,6 @@ from varan.block.formats.qcow2.header import Header
 FORMATS = {q.CRYPT_AES: "aes", q.CRYPT_LUKS: "luks"}
 """Names of the methods, as the option `encrypt.format` has them."""
 
-OPEN_OPTIONS = {"encrypt.format": "str", "encrypt.key-secret": "secret"}
-
 CREATE_OPTIONS = (
     CreateOption("encryption", "bool", "Encrypt with the AES of 2012 (the same as encrypt.format=aes)", "off"),
     CreateOption("encrypt.format", "string", "Encryption: luks, or aes (weak; only for old readers)"),
@@ -30,10 +29,11 @@ CREATE_OPTIONS = (
 
 
 class DataCipher:
-    """What is done to guest data on their way. `host` and `guest` are byte offsets of the first sector."""
+    """What is done to guest data on their way; whole sectors at a time."""
 
     def __init__(self, method: int, cipher: SectorCipher | None, where: str) -> None:
-        self.method = method
+        self.by_guest_offset = method == q.CRYPT_AES
+        """Offsets are the guest's; else those in the file."""
         self._cipher = cipher
         self._where = where
 
@@ -42,16 +42,13 @@ class DataCipher:
         """No key was given: metadata can be looked at, data cannot."""
         return self._cipher is None
 
-    def encrypt(self, host: int, guest: int, data: Bytes) -> memoryview:
-        """Whole sectors, encrypted. Raises BlockError of kind ENCRYPTED when there is no key."""
-        return self._open().encrypt(self._sector(host, guest), data)
+    def encrypt(self, offset: int, data: Bytes) -> memoryview:
+        """An encrypted copy. Raises BlockError of kind ENCRYPTED when there is no key."""
+        return self._open().encrypt(offset // SECTOR, data)
 
-    def decrypt(self, host: int, guest: int, data: Bytes) -> memoryview:
-        """Whole sectors, decrypted. Raises BlockError of kind ENCRYPTED when there is no key."""
-        return self._open().decrypt(self._sector(host, guest), data)
-
-    def _sector(self, host: int, guest: int) -> int:
-        return (host if self.method == q.CRYPT_LUKS else guest) // SECTOR
+    def decrypt(self, offset: int, view: memoryview) -> None:
+        """Decrypt in place. Raises BlockError of kind ENCRYPTED when there is no key."""
+        view[:] = self._open().decrypt(offset // SECTOR, view)
 
     def _open(self) -> SectorCipher:
         if self._cipher is None:
@@ -75,28 +72,25 @@ def luks_area(header: Header, file: Node) -> Area:
     return Area(file, offset, length)
 
 
-async def open_cipher(header: Header, file: Node, options: OpenOptions) -> DataCipher | None:
-    """The cipher of an image's data; None where it is not encrypted. Without a key it is locked.
+async def open_cipher(
+    header: Header, file: Node, options: Mapping[str, Any], secret: Callable[[str], bytes]
+) -> DataCipher:
+    """The cipher of an encrypted image's data, by its options `encrypt.*`. Without a key it is locked.
 
     Raises BlockError: ENCRYPTED when the key does not fit, CORRUPT, INVALID when `encrypt.format` is another one.
     """
-    wanted = options.driver_options.get("encrypt.format")
-    name = options.driver_options.get("encrypt.key-secret")
-    if header.crypt_method == q.CRYPT_NONE:
-        if wanted or name:
-            raise BlockError(ErrorKind.INVALID, "the image is not encrypted, but a key was given", where=file.filename)
-        return None
-    if wanted and wanted != FORMATS[header.crypt_method]:
-        found = FORMATS[header.crypt_method]
+    wanted, name = options.get("encrypt.format"), options.get("encrypt.key-secret")
+    found = FORMATS[header.crypt_method]
+    if wanted and wanted != found:
         raise BlockError(ErrorKind.INVALID, f"the encryption is '{found}', not '{wanted}'", where=file.filename)
     if not name:
         return DataCipher(header.crypt_method, None, file.filename)
-    password = options.secret(name)
+    password = secret(name)
     if header.crypt_method == q.CRYPT_AES:
         return DataCipher(q.CRYPT_AES, legacy_cipher(password), file.filename)
     area = luks_area(header, file)
     luks_header = await keyslots.load(area)
-    key = await keyslots.unlock(area, luks_header, password, inline=options.inline)
+    key = await keyslots.unlock(area, luks_header, password)
     return DataCipher(q.CRYPT_LUKS, luks_header.cipher_for(key), file.filename)
 
 
