@@ -71,6 +71,7 @@ class Metadata:
         blocks = TableCache(file, RefcountCodec(self.geometry.refcount_bits), size, limit)
         self.refcounts = Refcounts(file, self.geometry, blocks)
         self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, self._mark_corrupt)
+        self.refcounts.mark = self._mark_corrupt
         self.mapper = make_mapper(self.geometry, zero_flag=header.version >= 3, data_file=header.has_data_file)
         self.busy: dict[object, tuple[int, int]] = {}
         """Host clusters (first, end) that I/O is under way in: they are not given to anyone else meanwhile."""
@@ -224,6 +225,12 @@ class Metadata:
         for at in range(0, self.geometry.cluster_size, self.slice_bytes):
             words.extend((await self.l2.get(offset + at)).entries)
         return words
+
+    def forget_l2(self, offset: int) -> None:
+        """The L2 table at `offset` is used no more."""
+        for at in range(0, self.geometry.cluster_size, self.slice_bytes):
+            self.l2.forget(offset + at)
+        self.guard.release(offset, self.geometry.cluster_size)
 
     @property
     def crowded(self) -> bool:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.cache import Table, TableCache
+
+MAX_RELEASED = 1 << 16
+"""Runs that wait to be counted down, before a commit is due."""
 
 _TYPES = {16: "H", 32: "I", 64: "Q"}
 
@@ -89,6 +92,8 @@ class Refcounts:
         self._released: list[tuple[int, int]] = []
         self.reserved: set[int] = set()
         """Clusters known to hold metadata: handing one out means that the counts lie."""
+        self.mark: Callable[[], Awaitable[None]] | None = None
+        """Awaited when they do, before the error is raised."""
 
     def load(self, table: array[int], offset: int) -> None:
         """Take the refcount table as it is on disk."""
@@ -144,12 +149,12 @@ class Refcounts:
             await self._grow_table(region)
         if self.table[region]:  # growing the table made it
             return await self.cache.get(self.table[region])
-        return self._place_block(region, region * self.per_block, region)
+        return await self._place_block(region, region * self.per_block, region)
 
-    def _place_block(self, region: int, cluster: int, home: int) -> Table:
+    async def _place_block(self, region: int, cluster: int, home: int) -> Table:
         """Put the block of `region` in `cluster`, which region `home` counts (its block exists or is this one)."""
         offset = cluster * self.geometry.cluster_size
-        self._check_unreserved(cluster, 1)
+        await self._check_unreserved(cluster, 1)
         block = self.cache.add(offset, linked=False)
         self.table[region] = offset
         self.table_dirty.append(region)
@@ -158,8 +163,10 @@ class Refcounts:
             block.entries[cluster % self.per_block] = 1
         return block
 
-    def _check_unreserved(self, first: int, count: int) -> None:
+    async def _check_unreserved(self, first: int, count: int) -> None:
         if not self.reserved.isdisjoint(range(first, first + count)):
+            if self.mark is not None:
+                await self.mark()
             raise BlockError(ErrorKind.CORRUPT, f"clusters {first} to {first + count - 1} are counted free but in use")
 
     async def _grow_table(self, region: int) -> None:
@@ -199,9 +206,9 @@ class Refcounts:
             await self._grow_table(start + blocks)
             return await self._allocate_beyond(count)
         cluster = start * self.per_block
-        self._check_unreserved(cluster, blocks + count)
+        await self._check_unreserved(cluster, blocks + count)
         for index in range(blocks):
-            self._place_block(start + index, cluster + index, start + (index // self.per_block))
+            await self._place_block(start + index, cluster + index, start + (index // self.per_block))
         for index in range(1, blocks):
             home = await self.cache.get(self.table[start + index // self.per_block])
             home.entries[index % self.per_block] = 1
@@ -251,19 +258,53 @@ class Refcounts:
         return region * self.per_block + at, zeros_from(entries, at, count)
 
     async def _take(self, first: int, count: int) -> None:
-        self._check_unreserved(first, count)
+        await self._check_unreserved(first, count)
         if (first + count) * self.geometry.cluster_size > 1 << 56:
             raise BlockError(ErrorKind.NO_SPACE, "the image has reached the largest offset of the format")
         await self.add(first, count, 1)
 
+    async def allocate_bytes(self, length: int) -> int:
+        """The file offset of room for `length` bytes of compressed data: behind the last such data where that goes.
+
+        Each host cluster touched is counted once more.
+        """
+        size, bits = self.geometry.cluster_size, self.geometry.cluster_bits
+        offset = self.packing
+        room = -offset % size
+        whole = offset >> bits
+        fits = bool(room) and await self.get(whole) < self.geometry.refcount_max
+        if fits and length > room:
+            fits = whole + 1 not in self.reserved and await self._free_behind(whole + 1)
+        if not fits:
+            offset = await self.allocate(self.geometry.clusters(length)) << bits
+        else:
+            await self.add(whole, 1, 1)
+            if length > room:
+                await self.add(whole + 1, 1, 1)
+        self.packing = offset + length
+        return offset
+
+    async def _free_behind(self, cluster: int) -> bool:
+        block = await self.block(cluster // self.per_block)
+        return block is not None and not block.entries[cluster % self.per_block]
+
     def release(self, first: int, count: int) -> None:
         """Count `count` clusters down once the next commit has made the removal of their references durable."""
-        self._released.append((first, count))
+        last = self._released[-1] if self._released else (0, 0)
+        if last[1] and sum(last) == first:
+            self._released[-1] = (last[0], last[1] + count)
+        else:
+            self._released.append((first, count))
 
     @property
     def any_released(self) -> bool:
         """Clusters wait to be counted down."""
         return bool(self._released)
+
+    @property
+    def releases_due(self) -> bool:
+        """So much waits that a commit pays."""
+        return len(self._released) > MAX_RELEASED
 
     async def apply_releases(self, busy: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Count down what was released, but for clusters in `busy` runs (first, end): I/O is under way there.
@@ -280,6 +321,15 @@ class Refcounts:
             await self.add(first, count, -1)
             freed += await self._free_within(first, count)
         return freed
+
+    async def last_used(self) -> int:
+        """The last cluster that is counted."""
+        for region in reversed([index for index, offset in enumerate(self.table) if offset]):
+            block = await self.block(region)
+            if block is not None and any(block.entries):
+                entries = block.entries
+                return region * self.per_block + next(i for i in range(len(entries) - 1, -1, -1) if entries[i])
+        return 0
 
     async def _free_within(self, first: int, count: int) -> list[tuple[int, int]]:
         runs: list[tuple[int, int]] = []

@@ -1,0 +1,256 @@
+"""Compressed clusters: raw deflate or zstd, one stream per cluster, packed one behind the other.
+
+Output is bounded by the cluster size, whatever a stream promises. Several clusters at once are worked on in threads:
+the libraries release the GIL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from varan.block.base import BlockError, Buffers, ErrorKind
+from varan.block.formats.qcow2 import layout as q
+from varan.block.formats.qcow2.buffers import gather, part, read_padded, scatter, total
+from varan.block.formats.qcow2.cache import write_pieces
+from varan.block.formats.qcow2.runs import Kind
+from varan.block.formats.qcow2.writer import Flight
+
+if TYPE_CHECKING:
+    from varan.block.formats.qcow2.node import Qcow2Node
+
+T = TypeVar("T")
+MAX_BATCH = 64
+WINDOW_BITS = 12
+"""Of the deflate streams that are written; larger windows are read, too."""
+
+
+def decompress(data: memoryview, size: int, method: int) -> bytes:
+    """The `size` bytes of a cluster. Raises BlockError (CORRUPT)."""
+    try:
+        plain = _inflate(data, size) if method == q.COMPRESSION_ZLIB else _unzstd(data, size)
+    except ValueError as error:
+        raise BlockError(ErrorKind.CORRUPT, f"a compressed cluster cannot be decompressed: {error}") from None
+    if len(plain) != size:
+        raise BlockError(ErrorKind.CORRUPT, f"a compressed cluster has {len(plain)} bytes, not {size}")
+    return plain
+
+
+def _inflate(data: memoryview, size: int) -> bytes:
+    try:
+        return zlib.decompressobj(-15).decompress(data, size)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+
+
+def _unzstd(data: memoryview, size: int) -> bytes:
+    import zstandard
+
+    try:
+        # read() stops at `size`, whatever the frame holds; what follows the frame in the last sector is not ours.
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data, read_size=len(data)) as reader:
+            pieces, missing = [], size
+            while missing and (piece := reader.read(missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+            return b"".join(pieces)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
+
+
+def compress(data: bytes | bytearray | memoryview, method: int) -> bytes:
+    """One cluster's stream."""
+    if method == q.COMPRESSION_ZSTD:
+        import zstandard
+
+        return zstandard.ZstdCompressor().compress(data)
+    stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -WINDOW_BITS, 9)
+    return stream.compress(data) + stream.flush()
+
+
+class Compression:
+    """Reads and writes of compressed clusters of one node."""
+
+    def __init__(self, node: Qcow2Node) -> None:
+        self.node = node
+        self.metadata = node.metadata
+        self.size = node.metadata.geometry.cluster_size
+        self.method = node.metadata.header.compression_type
+        self.wrote = False
+        self._last: tuple[int, bytes] = (0, b"")
+        """The cluster read last, by its entry: small reads come in rows."""
+        self._pool: ThreadPoolExecutor | None = None
+
+    def forget(self) -> None:
+        """Host clusters may hold something else from now on."""
+        self._last = (0, b"")
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    async def _in_threads(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """The results of `jobs`, worked on side by side."""
+        if len(jobs) < 2:
+            return [job() for job in jobs]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "qcow2-compression")
+        futures = [self._pool.submit(job) for job in jobs]
+        try:
+            loop = None if self.node.options.inline else asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None:
+            return [future.result() for future in futures]
+        return list(await asyncio.gather(*(asyncio.wrap_future(future, loop=loop) for future in futures)))
+
+    async def read(self, entry: int, offset: int, buffers: Buffers) -> int:
+        """Read from compressed clusters, the first of which has `entry`; the number of bytes that were."""
+        length = total(buffers)
+        skip = offset % self.size
+        if self._last[0] == entry:
+            count = min(length, self.size - skip)
+            scatter(memoryview(self._last[1])[skip : skip + count], part(buffers, 0, count))
+            return count
+        entries = await self._entries(entry, offset, length)
+        plain = await self._load(entries)
+        count = min(length, len(entries) * self.size - skip)
+        done = 0
+        for data in plain:
+            piece = memoryview(data)[skip : skip + count - done]
+            scatter(piece, part(buffers, done, len(piece)))
+            done += len(piece)
+            skip = 0
+        self._last = (entries[-1], plain[-1])
+        return count
+
+    async def _entries(self, entry: int, offset: int, length: int) -> list[int]:
+        """The entries of compressed clusters that follow one another."""
+        entries = [entry]
+        at = offset - offset % self.size + self.size
+        while at < offset + length and len(entries) < MAX_BATCH:
+            run = await self.metadata.run(at, self.size)
+            if run.kind is not Kind.COMPRESSED:
+                break
+            entries.append(run.entry)
+            at += self.size
+        return entries
+
+    async def _load(self, entries: list[int]) -> list[bytes]:
+        """The plain clusters of `entries`: neighbours in the file are read together."""
+        geometry = self.metadata.geometry
+        extents = [geometry.compressed_extent(entry) for entry in entries]
+        jobs: list[Callable[[], bytes]] = []
+        index = 0
+        while index < len(extents):
+            start, length = extents[index]
+            stop, end = index + 1, start + length
+            while stop < len(extents) and start <= extents[stop][0] <= end:
+                end = max(end, sum(extents[stop]))
+                stop += 1
+            data = memoryview(bytearray(end - start))
+            bits = geometry.cluster_bits
+            with self.node.holding(start >> bits, (end >> bits) + 1):
+                await read_padded(self.node.file, start, [data])
+            for at, size in extents[index:stop]:
+                jobs.append(self._job(data[at - start : at - start + size]))
+            index = stop
+        return await self._in_threads(jobs)
+
+    def _job(self, data: memoryview) -> Callable[[], bytes]:
+        return lambda: decompress(data, self.size, self.method)
+
+    async def write(self, offset: int, buffers: Buffers) -> None:
+        """Write whole clusters (the image's last may be short) compressed; those that do not shrink, plainly."""
+        length = total(buffers)
+        if offset % self.size or (length % self.size and offset + length != self.node.length):
+            raise BlockError(ErrorKind.INVALID, "compressed writes are of whole clusters", where=self.node.filename)
+        if self.metadata.header.has_data_file or self.node.cipher is not None:
+            raise BlockError(
+                ErrorKind.UNSUPPORTED,
+                "no compression with an external data file or encryption",
+                where=self.node.filename,
+            )
+        step = MAX_BATCH * self.size
+        for at in range(0, length, step):
+            await self._write_batch(offset + at, part(buffers, at, min(step, length - at)))
+
+    async def _write_batch(self, offset: int, buffers: Buffers) -> None:
+        length = total(buffers)
+        clusters = [self._cluster(buffers, at) for at in range(0, length, self.size)]
+        streams = await self._in_threads([self._compressing(cluster) for cluster in clusters])
+        index = 0
+        while index < len(streams):
+            stop = index
+            while stop < len(streams) and len(streams[stop]) < self.size:
+                stop += 1
+            if stop > index:
+                await self._store(offset + index * self.size, streams[index:stop])
+                index = stop
+                continue
+            at = index * self.size
+            await self.node.writer.write(offset + at, part(buffers, at, min(self.size, length - at)))
+            index += 1
+
+    def _cluster(self, buffers: Buffers, at: int) -> memoryview | bytearray:
+        pieces = part(buffers, at, min(self.size, total(buffers) - at))
+        if len(pieces) == 1 and len(pieces[0]) == self.size:
+            return pieces[0]
+        joined = gather(pieces)
+        return joined + bytes(self.size - len(joined))
+
+    def _compressing(self, cluster: memoryview | bytearray) -> Callable[[], bytes]:
+        return lambda: compress(cluster, self.method)
+
+    async def _store(self, offset: int, streams: list[bytes]) -> None:
+        """Give compressed clusters a place, write them, and link them."""
+        metadata, writer, geometry = self.metadata, self.node.writer, self.metadata.geometry
+        bits = geometry.cluster_bits
+        first, end = offset >> bits, (offset >> bits) + len(streams)
+        async with writer.exclusive(first, end):
+            metadata.check_writable()
+            places = [await metadata.refcounts.allocate_bytes(len(stream)) for stream in streams]
+            writer.virgin_from = max(writer.virgin_from, (max(places) // self.size + 2) * self.size)
+            flight = Flight(first, end)
+            writer.flights.append(flight)
+        entries = [geometry.compressed_entry(at, len(data)) for at, data in zip(places, streams, strict=True)]
+        linked = 0
+        try:
+            await self._write_streams(places, streams)
+            async with metadata.lock:
+                for index, entry in enumerate(entries):
+                    await self._link(offset + index * self.size, entry)
+                    linked = index + 1
+                if metadata.crowded:
+                    await metadata.commit_locked()
+        except BaseException:
+            for entry in entries[linked:]:
+                writer.release_entry(entry)
+            raise
+        finally:
+            writer.flights.remove(flight)
+            if flight.landed is not None:
+                flight.landed.set()
+
+    async def _write_streams(self, places: list[int], streams: list[bytes]) -> None:
+        self.wrote = True
+        if max(places) >= self.metadata.geometry.compressed_offset_limit:
+            raise BlockError(ErrorKind.NO_SPACE, "the image is too large for more compressed clusters")
+        await write_pieces(self.node.file, sorted(zip(places, streams, strict=True)))
+
+    async def _link(self, offset: int, entry: int) -> None:
+        metadata = self.metadata
+        table, index = await metadata.slice_for_change(offset)
+        words = metadata.geometry.words_per_entry
+        old = table.entries[index * words]
+        table.entries[index * words] = entry
+        if words == 2:
+            table.entries[index * 2 + 1] = 0
+        metadata.l2.touch(table, index * words, (index + 1) * words)
+        self.node.writer.release_entry(old)
