@@ -27,12 +27,19 @@ class Bounce:
     """Bytes of bounce memory for one request; longer ones are done in turns."""
 
     def __init__(
-        self, alignment: int, read: Transfer, write: Transfer, memory: Callable[[int], memoryview] = plain_memory
+        self,
+        alignment: int,
+        read: Transfer,
+        write: Transfer,
+        memory: Callable[[int], memoryview] = plain_memory,
+        reach: Callable[[int], int] = int,
     ) -> None:
+        """`memory` makes bounce memory; `reach` says how far a write that ends at a place keeps others away."""
         self._alignment = alignment
         self._read = read
         self._write = write
         self._memory = memory
+        self._reach = reach
         self.writes = RangeLock()
 
     def fits(self, offset: int, length: int) -> bool:
@@ -66,7 +73,7 @@ class Bounce:
     async def _write_piece(self, offset: int, piece: memoryview) -> None:
         start, end = self.widen(offset, len(piece))
         unit = self._alignment
-        async with self.writes.hold(start, end):
+        async with self.writes.hold(start, self._reach(end)):
             memory = self._memory(end - start)
             if start < offset:
                 await self._read(start, memory[:unit])

@@ -359,7 +359,7 @@ def _protocol(flat: Flat) -> str:
         raise invalid("a file name or a driver must be given")
     prefix = protocol_of(filename)
     if prefix is None:
-        return "file"
+        return registry.path_driver(filename)
     if prefix not in registry.names() or not registry.driver(prefix).is_protocol:
         raise BlockError(ErrorKind.INVALID, f"unknown protocol '{prefix}'", where=filename)
     return prefix

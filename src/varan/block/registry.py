@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import stat
 
 from varan.block.base import BlockError, Driver, ErrorKind
 
@@ -41,6 +43,15 @@ def driver(name: str) -> type[Driver]:
     table: dict[str, type[Driver]] | None = getattr(loaded, "DRIVERS", None)
     found: type[Driver] = table[name] if table is not None else loaded.DRIVER
     return found
+
+
+def path_driver(path: str) -> str:
+    """The protocol driver for a plain path: devices have their own."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return "file"
+    return "host_device" if stat.S_ISBLK(mode) or stat.S_ISCHR(mode) else "file"
 
 
 def formats() -> list[str]:

@@ -10,7 +10,8 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar, TypeVar
 
 from varan.block.base import (
@@ -32,6 +33,7 @@ from varan.block.base import (
 )
 from varan.block.naming import plain_path
 from varan.block.transports import posix
+from varan.block.transports.direct import Direct
 from varan.block.transports.locking import ImageLock, supported
 
 T = TypeVar("T")
@@ -56,6 +58,7 @@ class FileNode(Node):
         self._unflushed = False
         self._lost = False
         self._nowait_read = self._nowait_write = True
+        self._direct = Direct(fd, self._run, lambda: self._length) if options.cache_direct else None
 
     @property
     def length(self) -> int:
@@ -82,6 +85,9 @@ class FileNode(Node):
             self._lock.apply(wanted, shared)
 
     async def read(self, offset: int, buffers: Buffers) -> None:
+        if self._direct is not None:
+            await self._convert_errors(self._direct.read(offset, buffers), offset)
+            return
         rest: Buffers = buffers
         if self._nowait_read and not self._inline():
             try:
@@ -101,7 +107,11 @@ class FileNode(Node):
         self._unflushed = True
         sync = os.RWF_DSYNC if flags & Write.FUA and not self.options.cache_no_flush else 0
         rest: Buffers = buffers
-        start = offset
+        end = offset + sum(map(len, buffers))
+        if self._direct is not None:
+            self._length = max(self._length, end)
+            await self._convert_errors(self._direct.write(offset, buffers, sync), offset)
+            return
         if self._nowait_write and not sync and not self._inline():
             try:
                 count = os.pwritev(self._fd, buffers[: posix.IOV_MAX], offset, os.RWF_NOWAIT)
@@ -112,23 +122,23 @@ class FileNode(Node):
             rest = posix.advance(buffers, count)
         if rest:
             await self._wait(posix.write_whole, self._fd, offset, rest, sync, at=offset)
-        end = start + sum(map(len, buffers))
         if end > self._length:
             self._length = end
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
         self._unflushed = True
         unmap = bool(flags & Write.MAY_UNMAP and self.options.discard)
-        await self._wait(self._zero, offset, length, unmap, at=offset)
+        async with self._hold(offset, length):
+            await self._wait(self._zero, offset, length, unmap, at=offset)
+            self._length = max(self._length, offset + length)
         if flags & Write.FUA:
             await self.flush()
 
     def _zero(self, offset: int, length: int, unmap: bool) -> None:
-        end = offset + length
-        if self._regular and end > self._length:
-            os.ftruncate(self._fd, end)
+        if self._regular and offset + length > self._length:
+            # A byte at the new end cannot cut off what another request appends meanwhile, as ftruncate could.
+            os.pwrite(self._fd, b"\0", offset + length - 1)
             length = max(self._length - offset, 0)
-            self._length = end
         if length == 0:
             return
         if unmap:
@@ -150,11 +160,12 @@ class FileNode(Node):
             return
         self._unflushed = True
         try:
-            if self._regular:
-                mode = posix.FALLOC_PUNCH_HOLE | posix.FALLOC_KEEP_SIZE
-                await self._wait(posix.fallocate, self._fd, mode, offset, length, at=offset)
-            else:
-                await self._wait(posix.discard_blocks, self._fd, offset, length, at=offset)
+            async with self._hold(offset, length):
+                if self._regular:
+                    mode = posix.FALLOC_PUNCH_HOLE | posix.FALLOC_KEEP_SIZE
+                    await self._wait(posix.fallocate, self._fd, mode, offset, length, at=offset)
+                else:
+                    await self._wait(posix.discard_blocks, self._fd, offset, length, at=offset)
         except BlockError as error:
             if error.kind not in (ErrorKind.UNSUPPORTED, ErrorKind.INVALID):
                 raise
@@ -218,6 +229,10 @@ class FileNode(Node):
         if fd >= 0:
             os.close(fd)
 
+    def _hold(self, offset: int, length: int) -> AbstractAsyncContextManager[None]:
+        """Keep direct writes from reading what is about to change in their blocks."""
+        return self._direct.hold(offset, length) if self._direct is not None else nullcontext()
+
     def _inline(self) -> bool:
         if self.options.inline:
             return True
@@ -241,8 +256,11 @@ class FileNode(Node):
         return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
 
     async def _wait(self, call: Callable[..., T], *arguments: object, at: int | None = None) -> T:
+        return await self._convert_errors(self._run(call, *arguments), at)
+
+    async def _convert_errors(self, work: Awaitable[T], at: int | None) -> T:
         try:
-            return await self._run(call, *arguments)
+            return await work
         except OSError as error:
             raise posix.block_error(error, self._path, at) from None
 
