@@ -40,6 +40,10 @@ def _machine() -> str:
     return f"Python {platform.python_version()}, {platform.system()} {platform.release()}; {version}.\n\n"
 
 
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _render(results: Sequence[Comparison | Figure]) -> str:
     comparisons = [result for result in results if isinstance(result, Comparison)]
     figures = [result for result in results if isinstance(result, Figure)]
@@ -47,14 +51,14 @@ def _render(results: Sequence[Comparison | Figure]) -> str:
     if comparisons:
         lines += ["| work | Varan | other | against | ratio | goal |", "| --- | ---: | ---: | --- | ---: | --- |"]
         lines += [
-            f"| {row.work} | {row.varan:.4g} {row.unit} | {row.other:.4g} {row.unit} | {row.against} "
+            f"| {row.work} | {_figure(row.varan)} {row.unit} | {_figure(row.other)} {row.unit} | {row.against} "
             f"| {row.ratio:.2f}x | {row.goal} |"
             for row in comparisons
         ]
         lines.append("")
     if figures:
         lines += ["| work | Varan | goal |", "| --- | ---: | --- |"]
-        lines += [f"| {row.work} | {row.value:.3g} {row.unit} | {row.goal} |" for row in figures]
+        lines += [f"| {row.work} | {_figure(row.value)} {row.unit} | {row.goal} |" for row in figures]
         lines.append("")
     return "\n".join(lines)
 
