@@ -214,7 +214,7 @@ class ExtendedEditor:
             old, bitmap = entries[word], entries[word + 1]
             new = host + at * self.size | q.COPIED
             low = max(0, covered.start - at * self.size) // self.sub
-            high = -(-min(self.size, covered.end - at * self.size) // self.sub)
+            high = max(low, -(-min(self.size, covered.end - at * self.size) // self.sub))
             mask = (1 << high) - (1 << low)
             if old != new:
                 if old & (q.OFFSET_MASK | q.COMPRESSED):
