@@ -22,7 +22,6 @@ GET_REGS = 0x8090AE81
 SET_REGS = 0x4090AE82
 GET_SREGS = 0x8138AE83
 SET_SREGS = 0x4138AE84
-TRANSLATE = 0xC018AE85
 INTERRUPT = 0x4004AE86
 GET_MSRS = 0xC008AE88
 SET_MSRS = 0x4008AE89
@@ -62,6 +61,7 @@ RUN_IMMEDIATE_EXIT = 1
 RUN_EXIT_REASON = 8
 RUN_READY_FOR_INTERRUPT = 12
 RUN_IF_FLAG = 13
+RUN_CR8 = 16
 RUN_EXIT_DATA = 32
 """Byte offsets in the `kvm_run` page."""
 
@@ -71,8 +71,6 @@ RUN_IO = struct.Struct("<BBHIQ")
 """direction (1 out), size, port, count, offset of the data in the page"""
 RUN_MMIO = struct.Struct("<Q8sIB")
 """physical address, data, length, is write"""
-TRANSLATION = struct.Struct("<QQBBB5x")
-"""linear address, physical address, valid, writable, user mode"""
 REGS = struct.Struct("<18Q")
 """rax rbx rcx rdx rsi rdi rsp rbp r8-r15 rip rflags"""
 SEGMENT = struct.Struct("<QIH10B")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import struct
 
+from varan.accel import paging
 from varan.accel.base import AcceleratorError
 from varan.accel.kvm import ioctls
 from varan.accel.state import CpuState, PendingEvents, Segment, Table
@@ -73,12 +74,20 @@ def read_sregs(fd: int, state: CpuState) -> None:
 
 
 def write_sregs(fd: int, state: CpuState) -> None:
-    """Set segments, descriptor tables and control registers."""
+    """Set segments, descriptor tables and control registers.
+
+    Raises AcceleratorError where KVM would run the guest without the paging that it has turned on.
+    """
     data = b"".join(_pack_segment(getattr(state, name)) for name in _SEGMENTS_IN_KVM_ORDER)
     data += ioctls.TABLE.pack(state.gdt.base, state.gdt.limit) + ioctls.TABLE.pack(state.idt.base, state.idt.limit)
     controls = (state.cr0, state.cr2, state.cr3, state.cr4, state.cr8, state.efer, state.apic_base)
     data += ioctls.SREGS_TAIL.pack(*controls, 0, 0, 0, 0)
     fcntl.ioctl(fd, ioctls.SET_SREGS, data)
+    if state.cr0 & paging.CR0_PG and not state.efer & paging.EFER_LMA:
+        kept = CpuState()
+        read_sregs(fd, kept)
+        if not kept.cr0 & paging.CR0_PG:
+            raise AcceleratorError("this host's KVM has no paging outside long mode")
 
 
 def read_events(fd: int, state: CpuState) -> None:
@@ -96,13 +105,13 @@ def read_events(fd: int, state: CpuState) -> None:
 
 
 def write_events(fd: int, state: CpuState) -> None:
-    """Set what is on its way into the vCPU."""
+    """Set what is on its way into the vCPU, except the interrupt and the NMI: the vCPU hands them over itself."""
     events = state.events
     exception = events.exception is not None
     fields = [0] * 20
     fields[0:5] = [int(exception), events.exception or 0, int(events.error_code is not None), 0, events.error_code or 0]
-    fields[5:9] = [int(events.interrupt is not None), events.interrupt or 0, 0, int(events.interrupt_shadow)]
-    fields[9:13] = [0, int(events.nmi_pending), int(events.nmi_blocked), 0]
+    fields[8] = int(events.interrupt_shadow)
+    fields[11] = int(events.nmi_blocked)
     fields[14] = ioctls.EVENTS_VALID_NMI_PENDING | ioctls.EVENTS_VALID_SHADOW
     fcntl.ioctl(fd, ioctls.SET_VCPU_EVENTS, ioctls.VCPU_EVENTS.pack(*fields, 0, 0)[: ioctls.VCPU_EVENTS.size])
 

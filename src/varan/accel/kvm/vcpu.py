@@ -2,6 +2,9 @@
 
 The interrupt controller lives in user space, so interrupts are injected here, between two KVM_RUNs, when the guest can
 take one; where it cannot yet, KVM is asked to come back as soon as it can.
+
+KVM keeps the second half of an instruction that accesses a device for the next KVM_RUN (KVM API, 5: "must be completed
+with another KVM_RUN"), so registers are looked at only after `_settle`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import struct
 import threading
 
+from varan.accel import paging
 from varan.accel.base import HALTED, KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
 from varan.accel.kvm import ioctls, kick, state
 from varan.accel.kvm.system import KvmSystem
@@ -22,6 +26,7 @@ from varan.core.ports import PortSpace
 
 _APIC_BASE_BSP = 1 << 8
 _WIDTHS = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I")}
+_CR8 = struct.Struct("<Q")
 
 
 class KvmVcpu(Vcpu):
@@ -37,69 +42,129 @@ class KvmVcpu(Vcpu):
         self._fd = fcntl.ioctl(vm, ioctls.CREATE_VCPU, index)
         self._page = mmap.mmap(self._fd, system.run_size)
         fcntl.ioctl(self._fd, ioctls.SET_CPUID2, system.cpuid(index), True)
-        self._msr_numbers = system.msr_numbers()
-        self._reset_msrs: dict[int, int] | None = None
+        self._reset_msrs = state.read_msrs(self._fd, system.msr_numbers())
         self._controller: InterruptController | None = None
+        self._door = threading.Lock()
+        """Keeps `close` from taking the page away under a kick."""
+        self._open = True
+        self._entered = False
+        """Whether the thread is in KVM_RUN, or on its way there."""
+        self._unfinished = False
+        """Whether KVM keeps the second half of an instruction."""
+        self._outcome: Exit | None = None
+        """What came out while an instruction was finished, for the next `run` to return."""
         self._kicked = False
+        self._interrupts_changed = True
+        self._acknowledged: int | None = None
+        """A vector on its way from the controller that KVM has not been given."""
         self._nmi = False
+        """An NMI that KVM has not been given."""
+        self._nmi_given = False
+        """Whether KVM may hold one that the guest has not taken."""
         self._activity = Activity.RUNNING
         self.reset()
 
     def connect(self, controller: InterruptController) -> None:
         self._controller = controller
+        self._interrupts_changed = True
 
     def kick(self) -> None:
         self._kicked = True
-        self.interrupt_run()
+        self._interrupt_run()
 
-    def interrupt_run(self) -> None:
+    def _interrupt_run(self) -> None:
         """Get the thread out of KVM_RUN, now or at once when it enters."""
-        self._page[ioctls.RUN_IMMEDIATE_EXIT] = 1
-        kick.send(self._thread)
+        with self._door:
+            if self._open:
+                # First the byte, then the look: a thread that is not on its way yet clears the byte before it looks
+                # at what it is kicked for.
+                self._page[ioctls.RUN_IMMEDIATE_EXIT] = 1
+                if self._entered:
+                    kick.send(self._thread)
 
     def interrupts_changed(self) -> None:
         """The controller may answer differently; the vCPU's own thread looks anyway before it enters the guest."""
+        self._interrupts_changed = True
         if threading.get_ident() != self._thread:
-            self.interrupt_run()
+            self._interrupt_run()
+            self.wake()
 
     def run(self) -> Exit:
-        if self._activity is not Activity.RUNNING:
-            if not self.has_work():
-                return HALTED
-            self._activity = Activity.RUNNING
         page = self._page
-        while True:
-            # Cleared before the reasons for a kick are looked at: a kick that comes in between sets it again.
-            page[ioctls.RUN_IMMEDIATE_EXIT] = 0
-            if self._kicked:
-                self._kicked = False
-                return KICKED
-            self._inject()
-            try:
-                fcntl.ioctl(self._fd, ioctls.RUN, 0)
-            except (InterruptedError, BlockingIOError):
-                continue
-            exit = self._handle_exit(page)
-            if exit is not None:
-                return exit
+        try:
+            while True:
+                self._entered = True
+                page[ioctls.RUN_IMMEDIATE_EXIT] = 0
+                if self._outcome is not None:
+                    outcome, self._outcome = self._outcome, None
+                    return outcome
+                if self._kicked:
+                    self._kicked = False
+                    self._settle()
+                    return KICKED
+                if self._activity is not Activity.RUNNING:
+                    if not self.has_work():
+                        return HALTED
+                    self._activity = Activity.RUNNING
+                if self._nmi:
+                    self._nmi, self._nmi_given = False, True
+                    fcntl.ioctl(self._fd, ioctls.NMI, 0)
+                if self._interrupts_changed:
+                    self._inject(page)
+                exit = self._enter(page)
+                if exit is not None:
+                    return exit
+        finally:
+            self._entered = False
 
-    def _inject(self) -> None:
-        if self._nmi:
-            self._nmi = False
-            fcntl.ioctl(self._fd, ioctls.NMI, 0)
-        controller = self._controller
-        if controller is None:
-            return
+    def _enter(self, page: mmap.mmap) -> Exit | None:
+        """One KVM_RUN, and the answer to what it came back for."""
+        try:
+            fcntl.ioctl(self._fd, ioctls.RUN, 0)
+        except (InterruptedError, BlockingIOError):
+            self._unfinished = False
+            return None
+        except OSError as error:
+            self._unfinished = False
+            return Exit(ExitReason.INTERNAL_ERROR, f"KVM could not run the guest: {error.strerror}")
+        self._entered = False
+        return self._handle_exit(page)
+
+    def _settle(self) -> None:
+        """Finish an instruction that is half done, so that the registers are those between two instructions."""
+        while self._unfinished:
+            self._page[ioctls.RUN_IMMEDIATE_EXIT] = 1
+            exit = self._enter(self._page)
+            if exit is not None:
+                self._outcome = exit
+
+    def _inject(self, page: mmap.mmap) -> None:
+        self._interrupts_changed = False
         with self._lock:
-            wanted = controller.peek() is not None
-            if wanted and self._page[ioctls.RUN_READY_FOR_INTERRUPT] and self._page[ioctls.RUN_IF_FLAG]:
-                fcntl.ioctl(self._fd, ioctls.INTERRUPT, struct.pack("<I", controller.acknowledge()))
-                self._page[ioctls.RUN_READY_FOR_INTERRUPT] = 0
-                wanted = controller.peek() is not None
-        self._page[ioctls.RUN_REQUEST_INTERRUPT_WINDOW] = wanted
+            wanted = self._wanted()
+            if wanted and page[ioctls.RUN_READY_FOR_INTERRUPT] and page[ioctls.RUN_IF_FLAG]:
+                fcntl.ioctl(self._fd, ioctls.INTERRUPT, struct.pack("<I", self._acknowledge()))
+                page[ioctls.RUN_READY_FOR_INTERRUPT] = 0
+                wanted = self._wanted()
+        page[ioctls.RUN_REQUEST_INTERRUPT_WINDOW] = wanted
+        if wanted:
+            self._interrupts_changed = True
+
+    def _wanted(self) -> bool:
+        if self._acknowledged is not None:
+            return True
+        return self._controller is not None and self._controller.peek() is not None
+
+    def _acknowledge(self) -> int:
+        vector, self._acknowledged = self._acknowledged, None
+        if vector is None:
+            assert self._controller is not None
+            vector = self._controller.acknowledge()
+        return vector
 
     def _handle_exit(self, page: mmap.mmap) -> Exit | None:
         reason = page[ioctls.RUN_EXIT_REASON]
+        self._unfinished = reason in (ioctls.EXIT_IO, ioctls.EXIT_MMIO)
         if reason == ioctls.EXIT_IO:
             self._port_access(page)
         elif reason == ioctls.EXIT_MMIO:
@@ -156,12 +221,18 @@ class KvmVcpu(Vcpu):
         return bytes(code)
 
     def has_work(self) -> bool:
-        if self._nmi:
-            return True
-        if self._activity is not Activity.HALTED or self._controller is None:
+        if self._activity is not Activity.HALTED:
             return self._activity is Activity.RUNNING
+        if (self._nmi or self._nmi_given) and self._would_take_nmi():
+            return True
         with self._lock:
-            return bool(self._page[ioctls.RUN_IF_FLAG]) and self._controller.peek() is not None
+            return bool(self._page[ioctls.RUN_IF_FLAG]) and self._wanted()
+
+    def _would_take_nmi(self) -> bool:
+        look = CpuState()
+        state.read_events(self._fd, look)
+        self._nmi_given = look.events.nmi_pending
+        return (self._nmi or self._nmi_given) and not look.events.nmi_blocked
 
     def inject_nmi(self) -> None:
         if self._activity is not Activity.WAIT_FOR_SIPI:
@@ -169,8 +240,6 @@ class KvmVcpu(Vcpu):
 
     def reset(self) -> None:
         fresh = CpuState(activity=Activity.WAIT_FOR_SIPI if self.index else Activity.RUNNING)
-        if self._reset_msrs is None:
-            self._reset_msrs = state.read_msrs(self._fd, self._msr_numbers)
         fresh.gprs[2] = 0x600
         if self.index:
             fresh.apic_base &= ~_APIC_BASE_BSP
@@ -178,32 +247,46 @@ class KvmVcpu(Vcpu):
         self.set_state(fresh)
 
     def get_state(self) -> CpuState:
+        self._settle()
         result = CpuState(activity=self._activity)
         state.read_regs(self._fd, result)
         state.read_sregs(self._fd, result)
         state.read_events(self._fd, result)
         result.events.nmi_pending |= self._nmi
+        if result.events.interrupt is None:
+            result.events.interrupt = self._acknowledged
         state.read_fpu(self._fd, result)
-        result.msrs = state.read_msrs(self._fd, self._msr_numbers)
+        result.msrs = state.read_msrs(self._fd, list(self._reset_msrs))
         return result
 
     def set_state(self, new: CpuState) -> None:
+        self._settle()
         state.write_fpu(self._fd, new)
         state.write_sregs(self._fd, new)
-        known = self._reset_msrs or {}
-        state.write_msrs(self._fd, {number: value for number, value in new.msrs.items() if number in known})
+        msrs = {number: value for number, value in new.msrs.items() if number in self._reset_msrs}
+        state.write_msrs(self._fd, msrs)
         state.write_regs(self._fd, new)
         state.write_events(self._fd, new)
-        self._nmi = False
+        # Without a local APIC in the kernel every KVM_RUN takes CR8 from here.
+        _CR8.pack_into(self._page, ioctls.RUN_CR8, new.cr8)
+        self._nmi, self._nmi_given = new.events.nmi_pending, False
+        self._acknowledged = new.events.interrupt
+        self._interrupts_changed = True
         self._activity = new.activity
-        self._page[ioctls.RUN_READY_FOR_INTERRUPT] = 0
-        self._page[ioctls.RUN_IF_FLAG] = new.rflags >> 9 & 1
+        # An entry that comes out at once tells whether the guest can take an interrupt as it is now.
+        self._unfinished = True
+        self._settle()
+        self._outcome = None
 
     def translate(self, virtual: int) -> int | None:
-        buffer = bytearray(ioctls.TRANSLATION.pack(virtual, 0, 0, 0, 0))
-        fcntl.ioctl(self._fd, ioctls.TRANSLATE, buffer, True)
-        _, physical, valid, _, _ = ioctls.TRANSLATION.unpack(buffer)
-        return physical if valid else None
+        # KVM_TRANSLATE is no help: it says nothing of 1 GiB pages, and some KVMs answer it for long mode only.
+        self._settle()
+        look = CpuState()
+        state.read_sregs(self._fd, look)
+        with self._lock:
+            return paging.translate(
+                self._memory.read, paging.Controls(look.cr0, look.cr3, look.cr4, look.efer), virtual
+            )
 
     @property
     def halted(self) -> bool:
@@ -211,14 +294,18 @@ class KvmVcpu(Vcpu):
 
     @property
     def pc(self) -> int:
+        self._settle()
         look = CpuState()
         state.read_regs(self._fd, look)
         state.read_sregs(self._fd, look)
         return look.cs.base + look.rip & (1 << 64) - 1
 
     def close(self) -> None:
-        self._page.close()
-        os.close(self._fd)
+        with self._door:
+            if self._open:
+                self._open = False
+                self._page.close()
+                os.close(self._fd)
 
 
 class _Pin:

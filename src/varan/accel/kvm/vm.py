@@ -29,10 +29,14 @@ class KvmVm(Vm):
         except OSError as error:
             self._system.close()
             raise AcceleratorError(f"KVM made no VM: {error.strerror}") from None
-        self._map_memory()
-        # Pages that Intel hardware needs for real mode; they must lie outside guest RAM.
-        fcntl.ioctl(self._fd, ioctls.SET_IDENTITY_MAP_ADDR, struct.pack("<Q", _IDENTITY_MAP))
-        fcntl.ioctl(self._fd, ioctls.SET_TSS_ADDR, _TSS - (1 << 32))
+        try:
+            self._map_memory()
+            # Pages that Intel hardware needs for real mode; they must lie outside guest RAM.
+            fcntl.ioctl(self._fd, ioctls.SET_IDENTITY_MAP_ADDR, struct.pack("<Q", _IDENTITY_MAP))
+            fcntl.ioctl(self._fd, ioctls.SET_TSS_ADDR, _TSS - (1 << 32))
+        except OSError as error:
+            self.close()
+            raise AcceleratorError(f"KVM does not take the machine's memory map: {error.strerror}") from None
 
     def _map_memory(self) -> None:
         slot = 0
