@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind, Node
@@ -17,6 +17,9 @@ from varan.block.formats.qcow2.resize import preallocate, truncate
 from varan.block.graph import Graph
 from varan.block.naming import plain_path, protocol_of, relative_to
 from varan.core.sizes import parse_size
+
+if TYPE_CHECKING:
+    from varan.block.formats.qcow2.encryption import NewEncryption
 
 _ON = {"on": True, "yes": True, "true": True, "y": True, "off": False, "no": False, "false": False, "n": False}
 _COMPAT = {"0.10": 2, "v2": 2, "1.1": 3, "v3": 3}
@@ -38,7 +41,7 @@ class Wish:
     data_file_raw: bool = False
     extended_l2: bool = False
     compression: int = q.COMPRESSION_ZLIB
-    encryption: str | None = None
+    encrypted: bool = False
 
 
 def invalid(message: str, where: str = "") -> BlockError:
@@ -83,7 +86,7 @@ def understand(size: int, options: Mapping[str, str]) -> Wish:
         data_file_raw=_flag(options, "data_file_raw"),
         extended_l2=_flag(options, "extended_l2"),
         compression=methods[compression],
-        encryption=options.get("encrypt.format") or ("aes" if _flag(options, "encryption") else None),
+        encrypted="encryption" in options or any(name.startswith("encrypt.") for name in options),
     )
     _check_together(wish)
     return wish
@@ -123,11 +126,11 @@ def _check_together(wish: Wish) -> None:
 async def create(filename: str, size: int, options: dict[str, str], secret: Callable[[str], bytes]) -> None:
     """Make an image at `filename`. What was made is removed when that fails. Raises BlockError."""
     wish = understand(size, options)
-    plan = None
-    if wish.encryption is not None:
-        from varan.block.formats.qcow2 import encryption
+    plan: NewEncryption | None = None
+    if wish.encrypted:
+        from varan.block.formats.qcow2.encryption import new_encryption
 
-        plan = encryption.create(options | {"encrypt.format": wish.encryption}, 1 << wish.cluster_bits, secret)
+        plan = await new_encryption(options, secret)
     made: list[str] = []
     graph = Graph(secret=secret, inline=True)
     try:
@@ -206,7 +209,7 @@ async def _open_protocol(graph: Graph, filename: str) -> Node:
     return await graph.open({"driver": protocol_of(filename) or "file", "filename": filename})
 
 
-async def _complete(graph: Graph, filename: str, wish: Wish, plan: Any) -> None:
+async def _complete(graph: Graph, filename: str, wish: Wish, plan: NewEncryption | None) -> None:
     """Bring an empty image to its size, and give it backing file, encryption and names."""
     source: dict[str, Any] = {"driver": "qcow2", "file": {"driver": protocol_of(filename) or "file"}, "backing": None}
     source["file"]["filename"] = filename
@@ -239,15 +242,15 @@ def _add_feature_names(header: Header) -> None:
         header.set_extension(q.EXTENSION_FEATURE_NAMES, None)
 
 
-async def _write_crypto(node: Qcow2Node, plan: Any) -> None:
+async def _write_crypto(node: Qcow2Node, plan: NewEncryption) -> None:
     """Put the encryption header (LUKS) in clusters of its own, and note method and place in the header."""
     metadata = node.metadata
-    metadata.header.crypt_method = plan.crypt_method
-    if not plan.header_bytes:
+    metadata.header.crypt_method = plan.method
+    if not plan.area_length:
         return
+    length = plan.area_length
     async with metadata.lock:
-        length = len(plan.header_bytes)
         first = await metadata.refcounts.allocate(metadata.geometry.clusters(length))
     offset = first << metadata.geometry.cluster_bits
-    await metadata.write_bytes(offset, plan.header_bytes)
+    await metadata.write_bytes(offset, plan.start)
     metadata.header.set_extension(q.EXTENSION_CRYPTO, struct.pack(">QQ", offset, length))
