@@ -33,7 +33,8 @@ class StatusError(BlockError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The verdict, with the byte it was reached at; `sizes_differ` also where only zeros follow."""
+    """The verdict, with the byte it was reached at; `sizes_differ` where one goes on
+    behind the other's end."""
 
     verdict: Verdict
     offset: int = 0
@@ -64,7 +65,7 @@ class Comparison:
                 return Result(Verdict.STATUS, at)
             difference = await self._compare(at, length, first, second)
             if difference is not None:
-                return Result(Verdict.CONTENT, difference & -SECTOR, common != total)
+                return Result(Verdict.CONTENT, difference & -SECTOR)
             at += length
             self._report(at, total)
         return await self._check_tail(common, total)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from varan.block.base import Node
 from varan.block.naming import relative_to
 
 
-@runtime_checkable
-class Described(Protocol):
-    """A format that has more to say than its size."""
-
-    async def image_info(self) -> dict[str, Any]:
-        """Members of ImageInfo: cluster-size, encrypted, dirty-flag, snapshots, format-specific..."""
+async def image_info(self) -> dict[str, Any]:
+    """Members of ImageInfo: cluster-size, encrypted, dirty-flag, snapshots, format-specific..."""
 
 
 async def image_info(node: Node) -> dict[str, Any]:
@@ -36,18 +32,19 @@ async def image_info(node: Node) -> dict[str, Any]:
             full = relative_to(node.filename, implied.filename)
             if full is not None:
                 info["full-backing-filename"] = full
-    if isinstance(node, Described):
-        info |= await node.image_info()
+    if node.driver == "qcow2":
+        from varan.block.operations.qcow2_info import describe
+
+        info |= await describe(node)
     return info
 
 
 def allocated_size(node: Node) -> int | None:
-    """Bytes that the files of one image take on the host's disk; None where that cannot be told."""
-    edges = [edge for role, edge in node.children.items() if role != "backing"]
-    if not edges:
-        try:
-            return os.stat(node.filename).st_blocks * 512
-        except (OSError, ValueError):
-            return None
-    sizes = [allocated_size(edge.node) for edge in edges]
-    return sum(size for size in sizes if size is not None) if any(size is not None for size in sizes) else None
+    """Bytes that an image's file takes on the host's disk; None where that cannot be told."""
+    file = node.children.get("file")
+    if file is not None:
+        return allocated_size(file.node)
+    try:
+        return os.stat(node.filename).st_blocks * 512
+    except (OSError, ValueError):
+        return None

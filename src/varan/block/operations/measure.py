@@ -83,7 +83,7 @@ class Qcow2Shape:
         """Bytes of dirty bitmaps (granularity by name) of an image of `length` bytes."""
         total = directory = 0
         for name, granularity in bitmaps.items():
-            size = -(-(-(-length // granularity)) // 8)
+            size = _round_up(_round_up(length, granularity) // granularity, 8) // 8
             clusters = -(-size // self.cluster_size)
             total += clusters * self.cluster_size + _round_up(clusters * 8, self.cluster_size)
             directory += _round_up(24 + len(name.encode()), 8)
@@ -107,10 +107,24 @@ async def measure_node(format: str, node: Node, options: Mapping[str, str]) -> M
     shape = Qcow2Shape.from_options(options)
     full = shape.full_size(node.length)
     if shape.preallocated:
-        return Measurement(full, full)
+        return Measurement(full, full, await _bitmaps(node, shape))
     required = full - _round_up(node.length, shape.cluster_size)
     required += await _data_bytes(walk(node, 0, node.length), shape.cluster_size)
-    return Measurement(required, full)
+    return Measurement(required, full, await _bitmaps(node, shape))
+
+
+async def _bitmaps(node: Node, shape: Qcow2Shape) -> int | None:
+    """Bytes that the source's persistent bitmaps would take; None where there can be none."""
+    if node.driver != "qcow2" or not shape.supports_bitmaps:
+        return None
+    from varan.block.operations.qcow2_info import bitmap_infos
+    from varan.block.operations.qcow2_node import qcow2
+
+    image = qcow2(node, "bitmaps")
+    if image.metadata.header.version < 3:
+        return None
+    infos = await bitmap_infos(image)
+    return shape.bitmaps_size(node.length, {info["name"]: info["granularity"] for info in infos})
 
 
 async def _data_bytes(extents: AsyncIterator[ChainExtent], cluster: int) -> int:

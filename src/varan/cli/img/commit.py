@@ -5,9 +5,9 @@ from __future__ import annotations
 import os.path
 
 from varan.block.base import BlockError, ErrorKind, Node
+from varan.block.operations.backing_file import make_empty
 from varan.block.operations.commit import commit
 from varan.block.operations.extents import layers
-from varan.block.operations.snapshot import make_empty
 from varan.cli.img import common
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images

@@ -77,6 +77,8 @@ def _parse(line: Line) -> _Job:
         raise UsageError("must specify image file name" if line.operands else "expecting image file names")
     *sources, target = line.operands
     sparse = _sparse(line)
+    for mode in (line.last("cache"), line.last("source-cache")):
+        common.check_cache_mode(mode or "writeback")
     if line.has("copy-range") and line.has("sparse"):
         raise UsageError("cannot enable copy offloading when -S is used")
     if line.has("copy-range") and line.has("compressed"):
@@ -89,8 +91,7 @@ def _parse(line: Line) -> _Job:
         raise UsageError("having a backing file for the target makes no sense when concatenating multiple input images")
     options = format_options(texts)
     if line.has("no-create") and options:
-        complain = Images(line).warn
-        complain("-o has no effect with -n")
+        Images(line).warn("-o has no effect with -n")
     for key, flag in (("backing_file", "backing"), ("backing_fmt", "backing-format")):
         value = line.last(flag)
         if value is not None:
@@ -157,8 +158,7 @@ def _open_target(job: _Job, images: Images, target: Target, size: int) -> Node:
         except BlockError as error:
             text = f"error while converting {job.driver.name}: {error}"
             raise BlockError(error.kind, text, where=job.target) from error
-        target.begin(created=True)
-        target.created = fresh or not line.has("no-create")
+        target.begin(created=fresh)
     by_options = line.has("target-image-opts")
     format = None if by_options else job.driver.name
     node = images.open(job.target, format, write=True, cache=cache, by_options=by_options)

@@ -17,6 +17,9 @@ BACKING_FORMAT = Flag("backing-format", ("-F", "--backing-format"), "format of t
 UNSAFE = Flag("unsafe", ("-u", "--backing-unsafe"), "do not look at the backing file")
 
 SECTOR = 512
+ANNOUNCED = ("cluster_size", "extended_l2", "preallocation", "compression_type", "size")
+"""Options that come first in what is said before an image is made."""
+ANNOUNCED_DEFAULTS = ("cluster_size", "extended_l2", "compression_type", "lazy_refcounts", "refcount_bits")
 _WORDS = {"size": "size", "bool": "bool (on/off)", "string": "str", "number": "num"}
 
 
@@ -56,7 +59,9 @@ def find_driver(format: str, filename: str) -> type[Driver]:
 
 def option_list(driver: type[Driver]) -> str:
     """What `-o help` prints."""
-    rows = sorted(driver.create_options, key=lambda option: option.name)
+    options = {option.name: option for option in driver.create_options}
+    options.setdefault("size", CreateOption("size", "size", "Virtual disk size"))
+    rows = [options[name] for name in sorted(options)]
     return "\n".join(["Supported options:", *(_option_row(option) for option in rows)])
 
 
@@ -117,22 +122,19 @@ def create_image(
 
 
 def _announcement(driver: type[Driver], filename: str, size: int, options: dict[str, str]) -> str:
-    values: dict[str, object] = {"fmt": driver.name}
-    values |= {name: value for name, value in options.items() if name.startswith("encrypt.")}
-    for option in driver.create_options:
-        if option.name == "size":
-            values["size"] = size
-        elif option.name not in values:
-            value = _normal(options.get(option.name, option.default), option.kind)
-            if value is not None:
-                values[option.name] = value
-    values.setdefault("size", size)
-    return f"Formatting '{filename}', " + " ".join(f"{name}={value}" for name, value in values.items())
+    known = {option.name: option for option in driver.create_options}
+    values: dict[str, object] = {"size": size}
+    for name, option in known.items():
+        text = options.get(name, option.default if name in ANNOUNCED_DEFAULTS else None)
+        if text is not None and name != "size":
+            values[name] = _normal(text, option.kind)
+    order = [name for name in known if name.startswith("encrypt.")]
+    order += [name for name in (*ANNOUNCED, *known) if name not in order]
+    words = [f"{name}={values[name]}" for name in dict.fromkeys(order) if name in values]
+    return " ".join([f"Formatting '{filename}', fmt={driver.name}", *words])
 
 
-def _normal(value: str | None, kind: str) -> object:
-    if value is None:
-        return None
+def _normal(value: str, kind: str) -> object:
     if kind == "bool":
         return {"yes": "on", "true": "on", "no": "off", "false": "off"}.get(value, value)
     return parse_size(value) if kind == "size" and parse_size(value) is not None else value

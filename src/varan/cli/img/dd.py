@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
+
 from varan.block.base import BlockError, ErrorKind
 from varan.block.operations.convert import ConvertOptions, convert
 from varan.cli.img import common
@@ -9,6 +11,7 @@ from varan.cli.img.create import create_image, find_driver
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
 from varan.cli.img.target import Target
+from varan.cli.message import complain
 from varan.cli.option import UsageError
 from varan.core.sizes import parse_size
 
@@ -30,15 +33,16 @@ def run(line: Line) -> int:
     driver = find_driver(line.last("target-format") or "raw", given["of"])
     with Images(line) as images, Target(given["of"]) as target:
         source = images.open(given["if"], line.last("format"))
-        if skip > source.length:
-            images.warn(f"{given['if']}: cannot skip to specified offset")
         end = source.length if limit is None else min(source.length, limit)
+        if skip > end:
+            complain("varan-img", f"{given['if']}: cannot skip to specified offset")
         size = max(end - skip, 0)
+        fresh = not os.path.exists(given["of"])
         try:
             create_image(images, driver, given["of"], -(-size // SECTOR) * SECTOR, {}, quiet=True)
         except BlockError as error:
             raise BlockError(error.kind, f"error while creating output image: {error}", where=given["of"]) from error
-        target.begin(created=True)
+        target.begin(created=fresh)
         node = images.open(given["of"], driver.name, write=True, by_options=False)
         if size:
             convert([source], node, ConvertOptions(skip=skip, limit=size, target_is_zero=True))

@@ -24,7 +24,7 @@ class Images:
         self.program = program
         self.by_options = line.has("image-opts")
         self.share = line.has("share")
-        self.secret = _secrets(line.all("object"))
+        self.secret = secrets(line.all("object"))
         self._graphs: dict[Node, Graph] = {}
 
     def __enter__(self) -> Self:
@@ -48,6 +48,7 @@ class Images:
         cache: str | None = None,
         no_backing: bool = False,
         by_options: bool | None = None,
+        driver_options: dict[str, Any] | None = None,
     ) -> Node:
         """Open an image, read-only unless `write`. Raises BlockError that begins with what could not be opened."""
         direct, no_flush, writeback = check_cache_mode(cache or "writeback")
@@ -59,6 +60,7 @@ class Images:
             discard=write,
             force_share=self.share and not write,
             no_backing=no_backing,
+            driver_options=driver_options or {},
         )
         graph = Graph(secret=self.secret, inline=True)
         source = image_options(name) if (self.by_options if by_options is None else by_options) else name
@@ -124,7 +126,8 @@ def asks_for_help(texts: list[str]) -> bool:
     return any(item in ("help", "?") for text in texts for item in text.split(","))
 
 
-def _secrets(definitions: list[str]) -> Callable[[str], bytes]:
+def secrets(definitions: list[str]) -> Callable[[str], bytes]:
+    """The look-up of the secrets that `--object` defines. Raises UsageError, BlockError."""
     if not definitions:
         return _no_secret
     from varan.block.crypto.secret import Secrets

@@ -10,6 +10,21 @@ from varan.cli.img import common, text
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
 
+ORDER = (
+    "snapshots",
+    "backing-filename-format",
+    "virtual-size",
+    "filename",
+    "cluster-size",
+    "format",
+    "actual-size",
+    "format-specific",
+    "encrypted",
+    "full-backing-filename",
+    "backing-filename",
+    "dirty-flag",
+)
+"""Of the members in JSON output."""
 CHAIN = Flag("backing-chain", ("--backing-chain",), "describe the backing files too")
 
 
@@ -21,7 +36,8 @@ def run(line: Line) -> int:
     with Images(line) as images:
         infos = _collect(images, name, line.last("format"), chain)
     if json:
-        print(text.json_text(infos if chain else infos[0]))
+        ordered = [{key: info[key] for key in (*ORDER, *info) if key in info} for info in infos]
+        print(text.json_text(ordered if chain else ordered[0]))
     else:
         print("\n\n".join("\n".join(_human(info)) for info in infos))
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.naming import relative_to
+from varan.block.operations.backing_file import change_backing_file
 from varan.block.operations.rebase import Rebase
-from varan.block.operations.snapshot import change_backing_file
 from varan.cli.img import common
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images

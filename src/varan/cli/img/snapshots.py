@@ -19,11 +19,12 @@ def load_snapshot(images: Images, node: Node, wanted: str | None) -> None:
     """Make `node` show the snapshot that `-l` names (None: nothing to do). Raises BlockError."""
     if wanted is None:
         return
-    id, name = wanted, None
+    id: str | None = wanted
+    name = None
     if wanted.startswith("snapshot."):
         from varan.cli.keyval import Arguments
 
         arguments = Arguments(wanted)
-        id, name = arguments.take("snapshot.id") or "", arguments.take("snapshot.name")
+        id, name = arguments.take("snapshot.id"), arguments.take("snapshot.name")
         arguments.finish()
     images.drive(load(node, id, name))

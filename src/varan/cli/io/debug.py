@@ -1,0 +1,64 @@
+"""Commands for the `blkdebug` filter: requests are stopped at an event and go on when told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from varan.block.base import BlockError
+from varan.cli.io import words as w
+from varan.cli.io.session import Command, Session, system_words
+
+
+def _blkdebug(session: Session, failure: str) -> Any:
+    node = session.image
+    while node.driver != "blkdebug":
+        below = node.children.get("file")
+        if below is None:
+            raise w.CommandError(f"{failure}: Operation not supported")
+        node = below.node
+    return node
+
+
+def _break(session: Session, words: list[str]) -> None:
+    event, tag = words
+    try:
+        _blkdebug(session, "Could not set breakpoint").add_breakpoint(event, tag)
+    except BlockError as error:
+        raise w.CommandError(f"Could not set breakpoint: {system_words(error)}") from error
+
+
+def _remove_break(session: Session, words: list[str]) -> None:
+    failure = f"Could not remove breakpoint {words[0]}"
+    try:
+        _blkdebug(session, failure).remove_breakpoint(words[0])
+    except BlockError as error:
+        raise w.CommandError(f"{failure}: {system_words(error)}") from error
+    session.drive(_turn())
+
+
+def _resume(session: Session, words: list[str]) -> None:
+    try:
+        _blkdebug(session, "Could not resume request").resume(words[0])
+    except BlockError as error:
+        raise w.CommandError(f"Could not resume request: {system_words(error)}") from error
+    session.drive(_turn())
+
+
+def _wait_break(session: Session, words: list[str]) -> None:
+    node = _blkdebug(session, "Could not wait for breakpoint")
+    session.drive(node.wait_suspended(words[0]))
+
+
+async def _turn() -> None:
+    import asyncio
+
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+COMMANDS = (
+    Command("break", "event tag", "sets a breakpoint on event and tags the stopped request as tag", _break, 2, 2),
+    Command("remove_break", "tag", "remove a breakpoint by tag", _remove_break, 1, 1),
+    Command("resume", "tag", "resumes the request tagged as tag", _resume, 1, 1),
+    Command("wait_break", "tag", "waits for the suspension of a request", _wait_break, 1, 1),
+)

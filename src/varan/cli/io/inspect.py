@@ -1,0 +1,78 @@
+"""Commands that look: at the length, what is allocated, and the image as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from varan.block.base import Data, Node
+from varan.block.operations.info import image_info
+from varan.cli.img.text import nested
+from varan.cli.io import words as w
+from varan.cli.io.session import Command, Session
+
+SECTOR = 512
+
+
+def _length(session: Session, words: list[str]) -> None:
+    print(w.amount(session.image.length))
+
+
+async def _areas(node: Node, offset: int, length: int) -> AsyncIterator[tuple[int, int, bool]]:
+    """Start, length, and whether the top layer decides it, neighbours of a kind merged."""
+    start, end, kind = offset, offset + length, None
+    at = offset
+    while at < end:
+        extent = await node.block_status(at, end - at)
+        allocated = bool(extent.flags & Data.ALLOCATED)
+        if kind is not None and allocated is not kind:
+            yield start, at - start, kind
+            start = at
+        kind = allocated
+        at += extent.length
+    if kind is not None:
+        yield start, end - start, kind
+
+
+def _alloc(session: Session, words: list[str]) -> None:
+    node = session.image
+    offset = w.number(words[0])
+    count = w.number(words[1]) if len(words) > 1 else SECTOR
+    count = max(min(count, node.length - offset), 0)
+
+    async def total() -> int:
+        return sum([length async for _, length, allocated in _areas(node, offset, count) if allocated])
+
+    print(f"{session.drive(total())}/{count} bytes allocated at offset {w.amount(offset)}")
+
+
+def _map(session: Session, words: list[str]) -> None:
+    async def show() -> None:
+        async for start, length, allocated in _areas(session.image, 0, session.image.length):
+            word = "    allocated" if allocated else "not allocated"
+            print(f"{w.amount(length)} ({length:#x}) bytes {word} at offset {w.amount(start)} ({start:#x})")
+
+    session.drive(show())
+
+
+def _info(session: Session, words: list[str]) -> None:
+    node = session.image
+    info = session.drive(image_info(node))
+    print(f"format name: {node.driver}")
+    cluster = info.get("cluster-size")
+    specific = info.get("format-specific")
+    if cluster is not None:
+        print(f"cluster size: {w.amount(cluster)}")
+        if node.driver == "qcow2":
+            entry = 16 if specific and specific["data"].get("extended-l2") else 8
+            step = cluster * (cluster // entry)
+            print(f"vm state offset: {w.amount(-(-node.length // step) * step)}")
+    if specific:
+        print("\n".join(["Format specific information:", *nested(specific["data"], 1)]))
+
+
+COMMANDS = (
+    Command("length", "", "gets the length of the current file", _length, aliases=("l",)),
+    Command("alloc", "offset [count]", "checks if offset is allocated in the file", _alloc, 1, 2, aliases=("a",)),
+    Command("map", "", "prints the allocated areas of a file", _map),
+    Command("info", "", "prints information about the current file", _info, aliases=("i",)),
+)

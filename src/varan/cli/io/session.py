@@ -1,0 +1,206 @@
+"""One run of `varan io`: the open image, the requests under way, and the commands."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
+from varan.block.drive import run_now
+from varan.block.graph import Graph, Source
+from varan.cli.io.words import BadWordsError, CommandError
+from varan.cli.message import complain
+from varan.errors import VaranError
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+
+PROGRAM = "varan-io"
+MODULES = ("transfer", "zeroing", "inspect", "opening", "debug", "general")
+_SUSPENDING = frozenset({"blkdebug", "throttle"})
+"""Drivers whose requests may wait for a later command or for time: they need an event loop."""
+
+_SYSTEM_WORDS = {
+    ErrorKind.NOT_FOUND: "No such file or directory",
+    ErrorKind.PERMISSION: "Operation not permitted",
+    ErrorKind.LOCKED: "Resource temporarily unavailable",
+    ErrorKind.READ_ONLY: "Operation not permitted",
+    ErrorKind.NO_SPACE: "No space left on device",
+    ErrorKind.UNSUPPORTED: "Operation not supported",
+    ErrorKind.INVALID: "Invalid argument",
+    ErrorKind.IN_USE: "Device or resource busy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: how many operands and options (words) it takes, and what it does."""
+
+    name: str
+    synopsis: str
+    help: str
+    run: Callable[[Session, list[str]], None]
+    least: int = 0
+    most: int | None = 0
+    """None: any number."""
+    details: str = ""
+    needs_image: bool = True
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The one-line help."""
+        return f"{self.name} {self.synopsis} -- {self.help}"
+
+
+@dataclass(slots=True)
+class Defaults:
+    """How images are opened unless a command says otherwise."""
+
+    format: str | None = None
+    read_only: bool = False
+    cache: str = "writeback"
+    discard: bool = True
+    share: bool = False
+    by_options: bool = False
+
+
+@dataclass
+class Session:
+    """The state that commands change."""
+
+    defaults: Defaults = field(default_factory=Defaults)
+    secret: Callable[[str], bytes] | None = None
+    commands: dict[str, Command] = field(default_factory=dict)
+    graph: Graph | None = None
+    node: Node | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    opened: tuple[Source, str | None] = ("", None)
+    """What the image was opened from, and its format."""
+    failed: bool = False
+    finished: bool = False
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        for name in MODULES:
+            for command in importlib.import_module(f"varan.cli.io.{name}").COMMANDS:
+                for key in (command.name, *command.aliases):
+                    self.commands[key] = command
+
+    @property
+    def image(self) -> Node:
+        """The open image. Raises CommandError when there is none."""
+        if self.node is None:
+            raise BadWordsError("no file open, try 'help open'")
+        return self.node
+
+    def open(self, source: Source, options: OpenOptions, format: str | None) -> None:
+        """Open an image. Raises BlockError."""
+        if self.secret is not None:
+            options.secret = self.secret
+        graph = Graph(inline=True)
+        self.node = self.drive(graph.open(source, format=format, options=options, user=PROGRAM))
+        self.graph = graph
+        if any(node.driver in _SUSPENDING for node in graph.nodes.values()):
+            self.loop()
+
+    def close(self) -> None:
+        """Finish what is under way and close the image. Raises BlockError."""
+        if self.graph is None:
+            return
+        graph, self.graph = self.graph, None
+        try:
+            self.settle()
+        finally:
+            self.node = None
+            self.drive(graph.close_all())
+
+    @property
+    def has_loop(self) -> bool:
+        """Whether an event loop runs the requests."""
+        return self._loop is not None
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop; from here on everything runs in it."""
+        if self._loop is None:
+            import asyncio
+
+            self._loop = asyncio.new_event_loop()
+        return self._loop
+
+    def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine on the image."""
+        return run_now(coroutine) if self._loop is None else self._loop.run_until_complete(coroutine)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Start a request and let it run as far as it gets without waiting."""
+        loop = self.loop()
+        self.tasks.append(loop.create_task(coroutine))
+        self.drive(_a_few_turns())
+
+    def settle(self) -> None:
+        """Wait for the requests under way."""
+        tasks, self.tasks = self.tasks, []
+        for task in tasks:
+            self.drive(_wait(task))
+
+    def execute(self, line: str) -> None:
+        """Do one command line. What fails is told and remembered."""
+        words = line.split()
+        if not words:
+            return
+        command = self.commands.get(words[0])
+        try:
+            if command is None:
+                raise BadWordsError(f'command "{words[0]}" not found')
+            if command.needs_image:
+                _ = self.image
+            _check_count(command, len(words) - 1)
+            command.run(self, words[1:])
+        except BadWordsError as error:
+            print(error, file=sys.stderr)
+            if command is not None and "invalid option" in str(error):
+                print(command.line)
+            self.failed = True
+        except CommandError as error:
+            if str(error):
+                print(error)
+            self.failed = True
+        except VaranError as error:
+            complain(PROGRAM, error)
+            self.failed = True
+        finally:
+            sys.stdout.flush()
+
+
+def _check_count(command: Command, count: int) -> None:
+    if count >= command.least and (command.most is None or count <= command.most):
+        return
+    if command.most is None:
+        expected = f"at least {command.least} arguments"
+    elif command.most == command.least:
+        expected = f"{command.least} arguments"
+    else:
+        expected = f"between {command.least} and {command.most} arguments"
+    raise BadWordsError(f"bad argument count {count} to {command.name}, expected {expected}")
+
+
+def system_words(error: BlockError) -> str:
+    """The host's words for a kind of error."""
+    return _SYSTEM_WORDS.get(error.kind, "Input/output error")
+
+
+async def _a_few_turns() -> None:
+    import asyncio
+
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def _wait(task: asyncio.Task[None]) -> None:
+    await task
