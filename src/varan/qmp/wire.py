@@ -43,8 +43,9 @@ SHOWN = 40
 
 _IMPOSSIBLE = rb"\x00-\x08\x0b\x0c\x0e-\x1f\xfe\xff"
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_TOKEN = re.compile(rb"[\[\]{}\"'" + _IMPOSSIBLE + rb"]")
-_TOKEN_OR_LINE_END = re.compile(rb"[\[\]{}\"'\r\n" + _IMPOSSIBLE + rb"]")
+_TOKEN = re.compile(rb"[\[{]+|[\]}]+|[\"'" + _IMPOSSIBLE + rb"]")
+_TOKEN_OR_LINE_END = re.compile(rb"[\[{]+|[\]}]+|[\"'\r\n" + _IMPOSSIBLE + rb"]")
+_LINE_END = re.compile(rb"[\r\n\xfe\xff]")
 _IN_STRING = {
     0x22: re.compile(rb'(?:[^"\\\x00-\x1f\xfe\xff]++|\\[^\x00-\x1f\xfe\xff])*+'),
     0x27: re.compile(rb"(?:[^'\\\x00-\x1f\xfe\xff]++|\\[^\x00-\x1f\xfe\xff])*+"),
@@ -82,6 +83,8 @@ class _Mode(enum.Enum):
     """An object, array or string."""
     EXCESS = enum.auto()
     """The rest of a value that exceeded a limit."""
+    FLOOD = enum.auto()
+    """The rest of the line of a value that does not come to an end."""
     SCALAR = enum.auto()
     """A number or keyword outside any object."""
     GARBAGE = enum.auto()
@@ -155,10 +158,12 @@ class JsonStream(Generic[T]):
                 return self._value()
             case _Mode.EXCESS:
                 return self._excess()
+            case _Mode.FLOOD:
+                return self._garbage(_LINE_END)
             case _Mode.SCALAR:
                 return self._scalar()
             case _Mode.GARBAGE:
-                return self._garbage()
+                return self._garbage(_RESTART)
 
     def _between(self) -> T | JSONParsing | _Again | None:
         space = _SPACE.match(self._buffer)
@@ -209,24 +214,27 @@ class JsonStream(Generic[T]):
         return None
 
     def _token(self, bound: int, pattern: re.Pattern[bytes]) -> str | None:
-        """Move past the next bracket or opening quote, or to `bound`. What is wrong with it otherwise."""
+        """Move past the next brackets or opening quote, or to `bound`. What is wrong with it otherwise."""
         found = pattern.search(self._buffer, self._position, bound)
-        end = found.start() if found else bound
-        self._tokens += self._buffer.count(b",", self._position, end)
-        self._position = end
+        start = found.start() if found else bound
+        self._tokens += self._buffer.count(b",", self._position, start)
+        self._position = start
         if found is None:
             return None
-        byte = self._buffer[end]
+        byte = self._buffer[start]
+        count = 1
         if byte in b"{[":
-            self._depth += 1
+            count = found.end() - start
+            self._depth += count
         elif byte in b"}]":
-            self._depth -= 1
+            count = min(found.end() - start, self._depth)
+            self._depth -= count
         elif byte in _QUOTES:
             self._quote = byte
         else:
             return f"stray {_show(byte)}"
-        self._tokens += 1
-        self._position += 1
+        self._tokens += count
+        self._position += count
         return None
 
     def _string(self, bound: int) -> str | None:
@@ -269,6 +277,7 @@ class JsonStream(Generic[T]):
     def _give_up(self, what: str) -> JSONParsing:
         """Report that a limit is exceeded, and pass over the rest of the value."""
         self._mode = _Mode.EXCESS
+        self._tokens = 0
         if self._depth == 0 and not self._quote:
             self._skip(self._position, _Mode.BETWEEN)
         return JSONParsing(what)
@@ -282,8 +291,10 @@ class JsonStream(Generic[T]):
             if wrong is not None:
                 mode = _Mode.BETWEEN if buffer[self._position] in b"\r\n\xfe\xff" else _Mode.GARBAGE
                 return self._skip(self._position + 1, mode)
-            if self._depth <= 0 and not self._quote:
+            if self._depth == 0 and not self._quote:
                 return self._skip(self._position, _Mode.BETWEEN)
+            if self._tokens > self._limits.tokens:
+                return self._skip(self._position, _Mode.FLOOD)
             if self._quote and self._position == bound - 1 and buffer[self._position] == _BACKSLASH:
                 break
         del buffer[: self._position]
@@ -304,8 +315,8 @@ class JsonStream(Generic[T]):
             return JSONParsing(f"invalid value '{text[:SHOWN]}'")
         return result
 
-    def _garbage(self) -> _Again | None:
-        found = _RESTART.search(self._buffer)
+    def _garbage(self, restart: re.Pattern[bytes]) -> _Again | None:
+        found = restart.search(self._buffer)
         if found is None:
             self._buffer.clear()
             return None

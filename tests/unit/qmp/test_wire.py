@@ -141,6 +141,20 @@ def test_stream_endless_garbage_is_not_kept(piece: bytes) -> None:
     assert count >= 1
 
 
+def test_stream_endless_small_values_inside_one_are_passed_over_quickly() -> None:
+    decoded = []
+    stream = JsonStream(decoded.append, SMALL)
+    for _ in range(64):
+        stream.feed(b"[" + b"[]," * 20000)
+        while (found := stream.next()) is not None:
+            assert str(found) == "JSON parse error, token count limit exceeded"
+    assert decoded == []
+    stream = JsonStream(msgspec.json.decode, SMALL)
+    stream.feed(b"[" + b"[]," * 100 + b"\n" + GOOD)
+    assert isinstance(stream.next(), JSONParsing)
+    assert stream.next() == {"good": 1}
+
+
 def test_stream_endless_string_is_kept_up_to_the_limit_only() -> None:
     limits = Limits(size=1 << 20)
     stream = JsonStream(msgspec.json.decode, limits)
