@@ -41,6 +41,8 @@ class DirtyBitmap:
         self.enabled = True
         self.persistent = False
         self.inconsistent = False
+        self.changed = False
+        """Bits differ from when this was last set to False."""
         self._shift = granularity.bit_length() - 1
         self._size = size
         self._bits = bytearray(self._bytes_for(size))
@@ -79,6 +81,7 @@ class DirtyBitmap:
 
     def clear_all(self) -> None:
         """Mark everything clean."""
+        self.changed = True
         self._bits = bytearray(len(self._bits))
 
     def set_all(self) -> None:
@@ -91,6 +94,7 @@ class DirtyBitmap:
 
     def _fill(self, first: int, last: int, *, value: bool) -> None:
         bits = self._bits
+        self.changed = True
         head, tail = first >> 3, last >> 3
         head_mask = 0xFF << (first & 7) & 0xFF
         tail_mask = (1 << (last & 7)) - 1
@@ -178,6 +182,7 @@ class DirtyBitmap:
 
             target: NDArray[np.uint8] = np.frombuffer(self._bits, np.uint8)
             target |= np.frombuffer(other._bits, np.uint8)
+            self.changed = True
             return
         for start, length in other.areas():
             self.set(start, length)
@@ -191,6 +196,7 @@ class DirtyBitmap:
     def resize(self, size: int) -> None:
         """Follow the disk to another size. What is added is clean."""
         length = self._bytes_for(size)
+        self.changed = True
         self._bits = self._bits[:length] + bytearray(max(0, length - len(self._bits)))
         self._size = size
         last = self._granules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.block.base import (
     BlockError,
@@ -30,6 +30,9 @@ from varan.block.formats.qcow2.runs import Kind, Run
 from varan.block.formats.qcow2.writer import Writer
 from varan.block.permissions import format_permissions
 
+if TYPE_CHECKING:
+    from varan.block.formats.qcow2.bitmaps import Bitmaps
+
 
 class Cipher(Protocol):
     """Encrypts guest data in units of 512 bytes. Offsets are guest's (`by_guest_offset`) or in the data file."""
@@ -54,6 +57,8 @@ class Qcow2Node(Node):
         self.file = file
         self.data_file = file
         self.cipher: Cipher | None = None
+        self.bitmaps: Bitmaps | None = None
+        """None: the image had none when it was opened."""
         self.observers: list[Callable[[int, int], None]] = []
         """Called with (offset, length) after each change that the guest sees."""
         self.close_hooks: list[Callable[[], Awaitable[None]]] = []
