@@ -175,6 +175,8 @@ class Engine:
     def update_hflags(self) -> None:
         """Make what the translator looks at follow the registers."""
         self.library.update_hflags(self.env_pointer)
+        # The translator takes these from EFLAGS too; here they would outlive a change there.
+        self.env.hflags &= ~layout.HFLAGS_FROM_EFLAGS
 
     def read_msr(self, number: int) -> int:
         """A model-specific register; 0 for one the library does not know."""

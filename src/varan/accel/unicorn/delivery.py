@@ -172,7 +172,7 @@ class Delivery:
         env.regs[4] = pointer
         if target < current:
             # A null selector whose RPL is the new privilege level.
-            load_segment(stack, target, 0, 0, 0x2000 * target | 0xC09300)
+            load_segment(stack, target, 0, 0, target << 13)
         self._enter(gate, code, target)
 
     def _task_stack(self, offset: int, event: Event) -> int:

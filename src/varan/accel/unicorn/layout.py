@@ -28,6 +28,8 @@ ALWAYS_ASK = 0x8000
 
 HFLAG_INHIBIT_IRQ = 1 << 3
 HFLAG_CS64 = 1 << 15
+HFLAGS_FROM_EFLAGS = 0x23100
+"""TF, IOPL and VM."""
 HFLAG2_NMI = 1 << 2
 
 Fields = list[tuple[int, str, Any]]

@@ -69,4 +69,5 @@ def _raise(engine: Engine, vector: int) -> None:
     env.error_code = 0
     env.exception_is_int = 0
     engine.cpu.exception_index = vector
+    # Leads from the end of this block to the CPU loop's look at exceptions.
     engine.leave_chain()

@@ -154,6 +154,9 @@ def _python_delivery(engine: Engine, vcpu: UnicornVcpu, memory: MemorySpace) -> 
 
 def _take(engine: Engine, signals: PortableSignals, delivery: Delivery) -> bool:
     """The CPU loop asks between two blocks: stop, or deliver what waits. Whether something was delivered."""
+    if engine.cpu.exception_index >= 0:
+        # A fault that SYSCALL or SYSENTER raised comes first; the CPU loop asks again after it.
+        return False
     # Cleared before anything is looked at: what another thread sets from here on rings again.
     engine.cpu.interrupt_request = 0
     if signals.stop:
