@@ -25,7 +25,7 @@ async def ask(vm: Machine, line: str, answer: str) -> re.Match[str]:
 async def test_the_guest_computes_what_the_host_computes(guest: Machine) -> None:
     data = bytes(range(256)) * 4
     guest.memory.write(0x1000000, data)
-    answer = await ask(guest, "sum 0x1000000 1024", r"sum of 1024 bytes at 0x1000000: 0x([0-9a-f]+)")
+    answer = await ask(guest, "sum 0x1000000 1024", r"sum of 1024 bytes at 0x1000000: 0x([0-9a-f]+)\s")
     assert int(answer[1], 16) == sum(data)
 
 
