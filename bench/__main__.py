@@ -15,8 +15,8 @@ PARTS = ("boot", "qmp", "machines", "startup")
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Written by `make bench`. Each row comes from one run on one machine, the two sides taking turns; figures are medians, and only
-the ratios carry over to other machines.
+Written by `make bench`. Each row comes from one run on one machine, the two sides taking turns; figures are medians,
+and only the ratios carry over to other machines.
 
 """
 
