@@ -118,6 +118,10 @@ class Bitmaps:
         """Whether a bitmap can only be removed."""
         return self._find(name).inconsistent
 
+    def follows(self, name: str) -> bool:
+        """Whether a bitmap is in memory, and so can be changed."""
+        return self._find(name).bitmap is not None
+
     def add(self, name: str, granularity: int | None = None, *, enabled: bool = True) -> DirtyBitmap:
         """A new bitmap, all clean. Raises BlockError."""
         self._check_writable()
@@ -239,3 +243,11 @@ def bitmaps_of(node: Qcow2Node) -> Bitmaps:
     if node.bitmaps is None:
         node.bitmaps = Bitmaps(node)
     return node.bitmaps
+
+
+def resize_allowed(node: Qcow2Node, length: int) -> None:
+    """Raises BlockError where bitmaps forbid another size: those that are not in memory cannot follow."""
+    for name in bitmaps_of(node).names if length != node.length else ():
+        if not bitmaps_of(node).follows(name):
+            message = f"bitmap '{name}' cannot be resized with the image: remove it first"
+            raise BlockError(ErrorKind.UNSUPPORTED, message, where=node.filename)

@@ -79,6 +79,14 @@ async def attach(node: Qcow2Node) -> None:
         metadata.guard.protect(snapshot.l1_offset, snapshot.l1_size * 8)
 
 
+def resize_allowed(node: Qcow2Node, length: int) -> None:
+    """Raises BlockError where snapshots forbid another size: those of version 2 do not say which was theirs."""
+    header = node.metadata.header
+    if header.version < 3 and header.snapshots and length != header.size:
+        message = "a version 2 image with snapshots cannot be resized"
+        raise BlockError(ErrorKind.UNSUPPORTED, message, where=node.filename)
+
+
 def _check(node: Qcow2Node) -> None:
     metadata = node.metadata
     if node.read_only:
