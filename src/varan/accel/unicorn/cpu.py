@@ -8,6 +8,7 @@ reset, an end address that looks like HLT.
 from __future__ import annotations
 
 import ctypes
+import threading
 
 from varan.accel.base import AcceleratorError
 from varan.accel.unicorn import layout, models
@@ -36,6 +37,7 @@ class Engine:
         assert handle.value is not None
         self.handle: int = handle.value
         self._callbacks: list[object] = []
+        self._closing = threading.Lock()
         try:
             with small_pages():
                 self._initialise(model, buffer_size)
@@ -78,9 +80,10 @@ class Engine:
 
     def close(self) -> None:
         """Release the engine."""
-        if self.handle:
-            self.library.close(self.handle)
-            self.handle = 0
+        with self._closing:
+            if self.handle:
+                self.library.close(self.handle)
+                self.handle = 0
 
     def reset(self) -> None:
         """The architecture's state after reset."""
@@ -99,7 +102,9 @@ class Engine:
 
     def leave_chain(self) -> None:
         """Make guest code that runs ask for interrupts soon. Any thread."""
-        self.library.cpu_exit(self.pointer)
+        with self._closing:
+            if self.handle:
+                self.library.cpu_exit(self.pointer)
 
     def keep(self, callback: object) -> object:
         """Hold on to a ctypes callback as long as the engine may call it."""

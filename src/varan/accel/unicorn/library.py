@@ -102,6 +102,7 @@ class Library:
         internal = self._internal
         self.cpu_exit = self._function("cpu_exit", None, c_void_p)
         self.invalidate_code = internal("tb_invalidate_phys_range", None, c_void_p, c_uint64, c_uint64)
+        self.flush_code = internal("tb_flush", None, c_void_p)
         self.flush_tlb = internal("tlb_flush", None, c_void_p)
         self.update_hflags = internal("x86_update_hflags", None, c_void_p)
         self.update_cr0 = internal("cpu_x86_update_cr0", None, c_void_p, c_uint32)

@@ -11,6 +11,7 @@ from varan.accel import paging
 from varan.accel.base import HALTED, KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
 from varan.accel.state import Activity, CpuState
 from varan.accel.unicorn import layout, state
+from varan.accel.unicorn.codemarks import CodeMarks
 from varan.accel.unicorn.cpu import Engine
 from varan.accel.unicorn.interrupts import InterruptPin
 from varan.accel.unicorn.signals import Signals
@@ -36,6 +37,8 @@ class UnicornVcpu(Vcpu):
         self.pin = self._pin = InterruptPin(self._woken)
         self._engine: Engine | None = None
         self._signals: Signals
+        self.marks: CodeMarks | None = None
+        """The table of pages with code, where the engine has one."""
         self._kicked = False
         self._failure: BaseException | None = None
         self._shut_down = False
@@ -72,6 +75,8 @@ class UnicornVcpu(Vcpu):
         if engine.cpu.halted and not self._would_wake():
             pin.running = False
             return HALTED
+        if self.marks is not None:
+            self.marks.tend()
         signals.stopped = 0
         code = engine.start()
         pin.running = False
@@ -235,6 +240,7 @@ class UnicornVcpu(Vcpu):
     def close(self) -> None:
         if self._engine is not None:
             engine, self._engine = self._engine, None
+            self.marks = None
             engine.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import ClassVar
 from varan.accel.base import Vm
 from varan.accel.unicorn import iobus, layout, syscall
 from varan.accel.unicorn import library as uc
+from varan.accel.unicorn.codemarks import CodeMarks
 from varan.accel.unicorn.cpu import Engine
 from varan.accel.unicorn.delivery import Delivery, TripleFault
 from varan.accel.unicorn.library import Library
@@ -74,7 +74,7 @@ class UnicornVm(Vm):
             iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail)
             self._map_memory(engine, vcpu)
             if code is not None and settings.tlb_stub:
-                self._install_tlb_stub(engine, code)
+                vcpu.marks = CodeMarks(engine, code, self._pages())
         except BaseException:
             engine.close()
             raise
@@ -86,14 +86,8 @@ class UnicornVm(Vm):
         ]
         iobus.connect_memory(engine, self._memory, self._lock, vcpu.fail)
 
-    def _install_tlb_stub(self, engine: Engine, code: MachineCode) -> None:
-        pages = max((end for _, end, _ in self._ram_addresses), default=0) // PAGE_SIZE
-        marks = mmap.mmap(-1, max(pages, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        pin = ctypes.c_uint8.from_buffer(marks)
-        engine.keep((marks, pin))
-        code.shared.page_marks = ctypes.addressof(pin)
-        code.shared.page_count = pages
-        engine.replace_method(layout.CLASS_TLB_FILL, code.entry("tlb_fill"))
+    def _pages(self) -> int:
+        return max((end for _, end, _ in self._ram_addresses), default=0) // PAGE_SIZE
 
     def _ram_written(self, address: int, length: int) -> None:
         for start, end, ram_address in self._ram_addresses:
