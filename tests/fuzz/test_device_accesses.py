@@ -28,7 +28,7 @@ def make(bus: Bus) -> Pc:
     )
 
 
-MAPPED = sorted(port for mapped in make(Bus()).ports for port in range(mapped.base, mapped.base + mapped.count))
+MAPPED = sorted(port for mapped in make(Bus()).ports for port in range(mapped.base, mapped.base + mapped.length))
 PORTS = st.one_of(st.sampled_from(MAPPED), st.integers(0, 0xFFFF))
 SIZES = st.sampled_from((1, 1, 1, 2, 4))
 ACCESSES = st.one_of(
