@@ -71,6 +71,30 @@ async def check_image(file: Node, header: Header, fix: Fix = Fix.NONE) -> CheckR
     return report
 
 
+async def change_refcount_width(file: Node, header: Header, bits: int) -> None:
+    """Give a sound image refcounts of `bits` bits: structures counted anew, and switched to in one header write.
+
+    As with `check_image` nothing else may use the image meanwhile. Raises BlockError: CORRUPT when it is not sound,
+    UNSUPPORTED when a count is too large.
+    """
+    image = Image(file, header, Fix.NONE)
+    image.count("the header", 0, header.cluster_size)
+    await Walk(image).run(await _roots(image))
+    await _count_bitmaps(image)
+    _count_crypto(image)
+    refcounts = RefcountCheck(image)
+    await refcounts.load_table()
+    if image.report.corruptions or image.rebuild:
+        raise BlockError(ErrorKind.CORRUPT, "the image has errors: check and repair it first", where=file.filename)
+    former = header.refcount_order
+    refcounts.set_width(bits)
+    try:
+        await refcounts.rebuild()
+    except BlockError:
+        header.refcount_order = former
+        raise
+
+
 async def _roots(image: Image) -> list[Root]:
     """The L1 tables: the disk's, and the snapshots', equal ones as one."""
     header = image.header

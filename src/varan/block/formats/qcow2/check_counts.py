@@ -118,6 +118,11 @@ class ReferenceCounts:
             yield number << PAGE_BITS, self._pages[number]
 
     @property
+    def most(self) -> int:
+        """The largest count."""
+        return max((int(page.max()) for page in self._pages.values()), default=0)
+
+    @property
     def end(self) -> int:
         """One past the last cluster that is referenced."""
         import numpy as np

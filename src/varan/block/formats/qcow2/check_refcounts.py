@@ -187,6 +187,13 @@ class RefcountCheck:
             result[hit] = wrong.counted[at[hit]]
         return result
 
+    def set_width(self, bits: int) -> None:
+        """Count with `bits` from the rebuild on, which has to follow. The blocks found so far are only to be freed."""
+        self.image.header.refcount_order = bits.bit_length() - 1
+        self.image.geometry = self.image.header.geometry
+        self.bits = bits
+        self.per_block = self.image.geometry.refcounts_per_block
+
     async def rebuild(self) -> None:
         """Write new refcount structures after everything that is in use, and switch the header over to them.
 
@@ -194,26 +201,35 @@ class RefcountCheck:
         Raises BlockError.
         """
         image, size = self.image, self.image.geometry.cluster_size
+        if image.references.most > image.geometry.refcount_max:
+            raise BlockError(ErrorKind.UNSUPPORTED, f"refcounts of {self.bits} bits are too narrow for this image")
         self._forget_structures()
         regions, table_clusters, start = self._plan()
         blocks = {region: start + table_clusters + index for index, region in enumerate(regions)}
         image.references.add_range(start, table_clusters + len(regions))
         for region, cluster in blocks.items():
             counts = image.references.window(region * self.per_block, self.per_block).astype("uint64")
-            if int(counts.max()) > image.geometry.refcount_max:
-                raise BlockError(ErrorKind.UNSUPPORTED, f"refcounts of {self.bits} bits are too narrow for this image")
             await image.write(cluster * size, encode(counts, self.bits))
         table = q.zero_table(table_clusters * size // 8)
         for region, cluster in blocks.items():
             table[region] = cluster * size
         await image.write(start * size, q.table_to_bytes(table))
         await image.file.flush()
-        await image.write(q.AT_REFCOUNT_TABLE, struct.pack(">QI", start * size, table_clusters))
-        await image.file.flush()
+        await self._switch(start * size, table_clusters)
         image.header.refcount_table_offset, image.header.refcount_table_clusters = start * size, table_clusters
         image.length = image.file.length
         self.blocks = {region: cluster * size for region, cluster in blocks.items()}
         image.rebuild = False
+
+    async def _switch(self, offset: int, clusters: int) -> None:
+        """Let the header lead to another table, in one write, with the width that goes with it."""
+        image = self.image
+        fields = await image.read(0, q.HEADER_LENGTH_V3)
+        struct.pack_into(">QI", fields, q.AT_REFCOUNT_TABLE, offset, clusters)
+        if image.header.version >= 3:
+            struct.pack_into(">I", fields, q.AT_REFCOUNT_ORDER, image.header.refcount_order)
+        await image.write(0, fields)
+        await image.file.flush()
 
     def _forget_structures(self) -> None:
         """Take back the references of the old table and blocks: they go."""

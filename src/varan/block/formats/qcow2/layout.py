@@ -79,6 +79,7 @@ AT_SNAPSHOTS = 60
 """Number of snapshots (4), then the table's offset (8)."""
 AT_FEATURES = 72
 """Incompatible, compatible, autoclear (8 each)."""
+AT_REFCOUNT_ORDER = 96
 
 
 @dataclass(frozen=True, slots=True)

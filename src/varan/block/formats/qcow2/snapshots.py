@@ -209,6 +209,15 @@ async def _write_table(metadata: Metadata, snapshots: list[Snapshot], old_length
     _give_back(metadata, old_offset, old_length)
 
 
+async def rewrite_table(node: Qcow2Node) -> None:
+    """Write the table anew, with what each entry can say today. Raises BlockError."""
+    _check(node)
+    async with node.metadata.lock:
+        snapshots, length = await _read(node.metadata)
+        await _write_table(node.metadata, snapshots, length)
+        await _settle(node.metadata)
+
+
 def _give_back(metadata: Metadata, offset: int, length: int) -> None:
     """Free clusters of metadata that nothing refers to any more."""
     if length:
