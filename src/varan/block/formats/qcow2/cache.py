@@ -7,12 +7,12 @@ grow past its limit until its owner commits (`crowded` says when that is due).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, MutableSequence
 from typing import Protocol
 
-from varan.block.base import Node
+from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2.buffers import read_padded
+from varan.block.lazy import Lock
 
 MAX_VECTORS = 512
 
@@ -55,7 +55,7 @@ class TableCache:
         self.limit = max(2, limit_bytes // table_bytes)
         self._tables: dict[int, Table] = {}
         self._dirty: dict[int, Table] = {}
-        self._loading = asyncio.Lock()
+        self._loading = Lock()
 
     def peek(self, offset: int) -> Table | None:
         """The table at `offset` where it is cached."""
@@ -72,6 +72,8 @@ class TableCache:
         async with self._loading:
             table = self._tables.get(offset)
             if table is None:
+                if offset >= self.file.length:
+                    raise BlockError(ErrorKind.CORRUPT, f"a table at {offset:#x} is past the end of the file")
                 data = bytearray(self.table_bytes)
                 await read_padded(self.file, offset, [memoryview(data)])
                 table = Table(offset, self.codec.decode(data))

@@ -6,11 +6,9 @@ the libraries release the GIL.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from varan.block.base import BlockError, Buffers, ErrorKind
@@ -19,8 +17,11 @@ from varan.block.formats.qcow2.buffers import gather, part, read_padded, scatter
 from varan.block.formats.qcow2.cache import write_pieces
 from varan.block.formats.qcow2.runs import Kind
 from varan.block.formats.qcow2.writer import Flight
+from varan.block.lazy import asyncio
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from varan.block.formats.qcow2.node import Qcow2Node
 
 T = TypeVar("T")
@@ -100,6 +101,8 @@ class Compression:
         if len(jobs) < 2:
             return [job() for job in jobs]
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "qcow2-compression")
         futures = [self._pool.submit(job) for job in jobs]
         try:

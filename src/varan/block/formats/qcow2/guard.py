@@ -16,7 +16,9 @@ class Guard:
     def __init__(self, cluster_bits: int, clusters: set[int], mark: Callable[[], Awaitable[None]]) -> None:
         self._bits = cluster_bits
         self._clusters = clusters
-        self._mark = mark
+        self.mark = mark
+        self.conflict = False
+        """Tables lie on one another."""
 
     def build(self, header: Header, l1: array[int], refcount_table: array[int]) -> None:
         """Collect what header, L1 and refcount table name."""
@@ -25,8 +27,11 @@ class Guard:
         self.protect(0, 1)
         self.protect(header.l1_table_offset, header.l1_size * 8)
         self.protect(header.refcount_table_offset, header.refcount_table_clusters << bits)
-        self._clusters.update((entry & q.OFFSET_MASK) >> bits for entry in l1 if entry)
-        self._clusters.update(entry >> bits for entry in refcount_table if entry)
+        tables = [(entry & q.OFFSET_MASK) >> bits for entry in l1 if entry & q.OFFSET_MASK]
+        tables += [entry >> bits for entry in refcount_table if entry]
+        fixed = 1 + header.geometry.clusters(header.l1_size * 8) + header.refcount_table_clusters
+        self._clusters.update(tables)
+        self.conflict = len(self._clusters) != fixed + len(tables)
 
     def _range(self, offset: int, length: int) -> range:
         return range(offset >> self._bits, (offset + length - 1 >> self._bits) + 1)
@@ -47,7 +52,7 @@ class Guard:
     async def check(self, offset: int, length: int) -> None:
         """Raises BlockError (CORRUPT), after marking the image, when guest data are about to hit metadata."""
         if self.overlaps(offset, length):
-            await self._mark()
+            await self.mark()
             raise BlockError(
                 ErrorKind.CORRUPT, f"guest data at {offset:#x} would overwrite metadata: the image is marked corrupt"
             )

@@ -15,7 +15,6 @@ until the image is closed, and the dirty bit says so.
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from array import array
 from collections.abc import Callable, Iterable
@@ -29,6 +28,7 @@ from varan.block.formats.qcow2.guard import Guard
 from varan.block.formats.qcow2.header import Header, parse_header
 from varan.block.formats.qcow2.refcounts import RefcountCodec, Refcounts
 from varan.block.formats.qcow2.runs import Kind, Run, make_mapper
+from varan.block.lazy import Lock
 
 MAX_SLICE = 64 << 10
 DEFAULT_L2_CACHE = 32 << 20
@@ -55,7 +55,7 @@ class Metadata:
         self.geometry = header.geometry
         self.file = file
         self.data_file = data_file
-        self.lock = asyncio.Lock()
+        self.lock = Lock()
         self.l1: array[int] = array("Q")
         self.l1_dirty: set[int] = set()
         self.corrupt = False
@@ -70,8 +70,8 @@ class Metadata:
         limit = int(options.get("refcount-cache-size") or DEFAULT_REFCOUNT_CACHE)
         blocks = TableCache(file, RefcountCodec(self.geometry.refcount_bits), size, limit)
         self.refcounts = Refcounts(file, self.geometry, blocks)
-        self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, self._mark_corrupt)
-        self.refcounts.mark = self._mark_corrupt
+        self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, self.mark_corrupt)
+        self.refcounts.mark = self.mark_corrupt
         self.mapper = make_mapper(self.geometry, zero_flag=header.version >= 3, data_file=header.has_data_file)
         self.busy: dict[object, tuple[int, int]] = {}
         """Host clusters (first, end) that I/O is under way in: they are not given to anyone else meanwhile."""
@@ -81,6 +81,8 @@ class Metadata:
     async def load(self, *, writable: bool) -> None:
         """Read L1 and refcount table. Raises BlockError."""
         header = self.header
+        self._check_inside("L1 table", header.l1_table_offset if header.l1_size else 0)
+        self._check_inside("refcount table", header.refcount_table_offset)
         self.l1 = await self.read_table(header.l1_table_offset, header.l1_size)
         self.l1_dirty.clear()
         if writable:
@@ -88,6 +90,12 @@ class Metadata:
             table = await self.read_table(header.refcount_table_offset, entries)
             self.refcounts.load(table, header.refcount_table_offset)
             self.guard.build(header, self.l1, table)
+
+    def _check_inside(self, name: str, offset: int) -> None:
+        if offset >= self.file.length:
+            raise BlockError(
+                ErrorKind.CORRUPT, f"the {name} at {offset:#x} is past the end of the file", where=self.file.filename
+            )
 
     async def reload(self) -> None:
         """Read header and tables again after they were changed in the file. The lock is held, nothing is dirty."""
@@ -132,7 +140,8 @@ class Metadata:
         await self.write_bytes(q.AT_FEATURES, struct.pack(">Q", self.header.incompatible))
         await self.file.flush()
 
-    async def _mark_corrupt(self) -> None:
+    async def mark_corrupt(self) -> None:
+        """The image contradicts itself: nothing is written any more, and (version 3) others are told so."""
         self.corrupt = True
         if self.header.version >= 3:
             await self.set_incompatible(q.INCOMPATIBLE_CORRUPT, True)
@@ -311,7 +320,12 @@ class Metadata:
     async def _apply_releases(self) -> None:
         if not self.refcounts.any_released:
             return
-        freed = await self.refcounts.apply_releases(self.busy.values())
+        try:
+            freed = await self.refcounts.apply_releases(self.busy.values())
+        except BlockError as error:
+            if error.kind is ErrorKind.CORRUPT:
+                await self.mark_corrupt()
+            raise
         if freed and self.freed is not None:
             await self.freed(freed)
 

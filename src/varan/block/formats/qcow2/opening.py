@@ -87,7 +87,11 @@ async def _take_over(node: Qcow2Node) -> None:
     if header.version >= 3 and header.autoclear & ~known:
         header.autoclear &= known
         await metadata.write_header()
-    if header.incompatible & q.INCOMPATIBLE_DIRTY and not node.options.driver_options.get("repairing"):
+    if node.options.driver_options.get("repairing"):
+        return
+    if metadata.guard.conflict:
+        await metadata.mark_corrupt()
+    elif header.incompatible & q.INCOMPATIBLE_DIRTY:
         from varan.block.formats.qcow2 import check
 
         await check.check(node, fix="all")

@@ -8,16 +8,16 @@ written.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from varan.block.base import Buffers
+from varan.block.base import BlockError, Buffers, ErrorKind
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.buffers import part, total, zeros
 from varan.block.formats.qcow2.entries import Covered, EntryEditor, make_editor
+from varan.block.lazy import asyncio
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node
@@ -72,10 +72,24 @@ class Writer:
             if not length:
                 length = await self._write_allocating(at, part(buffers, at - offset, end - at))
             else:
-                if self.node.guarded and self.metadata.guard.overlaps(host, length):
-                    await self.metadata.guard.check(host, length)
+                if self.node.guarded:
+                    await self._check_place(host, length)
                 await self.node.write_host(host, at, part(buffers, at - offset, length))
             at += length
+
+    async def _check_place(self, host: int, length: int) -> None:
+        """Refuse to write where the image has metadata, or where it has nothing at all."""
+        guard = self.metadata.guard
+        if guard.overlaps(host, length):
+            await guard.check(host, length)
+        end = max(self.virgin_from, self.node.data_file.length)
+        if host + length > -(-end // self.size) * self.size:
+            await guard.mark()
+            raise BlockError(
+                ErrorKind.CORRUPT,
+                f"guest data at {host:#x} lie past the end of the file: the image is marked corrupt",
+                where=self.node.filename,
+            )
 
     def _in_place(self, offset: int, length: int) -> tuple[int, int]:
         """(host offset, bytes) that may be written where they are; 0 bytes when that is not known."""
@@ -147,7 +161,7 @@ class Writer:
             count = self.editor.to_allocate(table.entries, index, wanted)
             host, count = await self._allocate(offset - skip, count)
         if fresh:
-            virgin = host >= self.virgin_from and not metadata.header.has_data_file
+            virgin = host >= max(self.virgin_from, self.node.data_file.length) and not metadata.header.has_data_file
             self.virgin_from = max(self.virgin_from, host + count * size)
         if self.node.guarded:
             await metadata.guard.check(host, count * size)
