@@ -3,9 +3,33 @@
 `open` and `create` are what programs use; `varan.block.blocking` has the same without an event loop.
 """
 
-from varan.block.base import BlockError, ErrorKind
-from varan.block.image import Image
-from varan.block.image import create_image as create
-from varan.block.image import open_image as open
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from varan.block.base import BlockError, ErrorKind
+    from varan.block.image import Image
+    from varan.block.image import create_image as create
+    from varan.block.image import open_image as open
 
 __all__ = ["BlockError", "ErrorKind", "Image", "create", "open"]
+
+_WHERE = {
+    "BlockError": ("varan.block.base", "BlockError"),
+    "ErrorKind": ("varan.block.base", "ErrorKind"),
+    "Image": ("varan.block.image", "Image"),
+    "create": ("varan.block.image", "create_image"),
+    "open": ("varan.block.image", "open_image"),
+}
+"""Loaded when asked for: tools that need only part of the block layer start sooner."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value

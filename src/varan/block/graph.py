@@ -272,6 +272,9 @@ class Graph:
         try:
             child = await self._open(options, place.below(common, role, role.probed))
         except BlockError as error:
+            if isinstance(error.__cause__, BlockError):
+                # Deep in a chain only the image that names the missing one is worth telling.
+                raise
             raise BlockError(
                 error.kind, f"could not open its {implied.role} file: {error}", where=node.filename
             ) from error

@@ -22,8 +22,9 @@ _MODULES: dict[str, str] = {
     "raw": "varan.block.formats.raw",
     "throttle": "varan.block.filters.throttle",
 }
-_PROBED = ("qcow2", "luks")
-"""Formats that an image's first bytes may speak for, in the order they are asked. What none claims is raw."""
+_PROBED = {"qcow2": b"QFI\xfb", "luks": b"LUKS\xba\xbe"}
+"""Formats that an image's first bytes may speak for, in the order they are asked, and what such images begin with (so
+that drivers are loaded only where they may have something to say). What none claims is raw."""
 
 PROBE_LENGTH = 2048
 """Bytes of an image that `probe` wants to see (fewer where the image is smaller)."""
@@ -62,8 +63,8 @@ def formats() -> list[str]:
 def probe(header: bytes, filename: str) -> str:
     """The format of an image that begins with `header`: the surest claim, `raw` where nobody claims it."""
     best, score = "raw", 0
-    for name in _PROBED:
-        claim = driver(name).probe(header, filename)
+    for name, magic in _PROBED.items():
+        claim = 0 if not header.startswith(magic) else driver(name).probe(header, filename)
         if claim > score:
             best, score = name, claim
     return best

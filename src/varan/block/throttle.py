@@ -14,6 +14,8 @@ from varan.block.base import BlockError, ErrorKind
 
 _AHEAD = 0.1
 """Seconds of the rate that may be used at once."""
+_NO_TIME = 1e-6
+"""Seconds not worth waiting; rounding must not make a request wait for less than the clock can tell, for ever."""
 LARGEST = 10**15
 """No limit may be higher: products of it stay exact enough."""
 
@@ -128,7 +130,8 @@ class Throttle:
         self._before = now
         for bucket in self.limits.buckets.values():
             bucket.leak(elapsed)
-        return max(self.limits.buckets[kind].wait() for kind in _kinds(write))
+        seconds = max(self.limits.buckets[kind].wait() for kind in _kinds(write))
+        return seconds if seconds > _NO_TIME else 0.0
 
     def use(self, size: int, write: bool) -> None:
         """A request of `size` bytes goes."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from varan.block.lazy import Lock, asyncio
 from varan.block.throttle import Limits, Throttle
 
 
@@ -18,13 +18,13 @@ class ThrottleGroup:
         limits: Limits,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._clock = clock
         self._sleep = sleep
         self._throttle = Throttle(limits, clock())
-        self._turns: dict[bool, asyncio.Lock] = {}
+        self._turns: dict[bool, Lock] = {}
 
     @property
     def limits(self) -> Limits:
@@ -39,7 +39,7 @@ class ThrottleGroup:
         """Return when a request of `size` bytes may go."""
         if not self._throttle.limits.any:
             return
-        async with self._turns.setdefault(write, asyncio.Lock()):
+        async with self._turns.setdefault(write, Lock()):
             while (seconds := self._throttle.wait(self._clock(), write)) > 0:
-                await self._sleep(seconds)
+                await (self._sleep or asyncio.sleep)(seconds)
             self._throttle.use(size, write)

@@ -93,7 +93,7 @@ class Direct:
             return
         await self._bounce.write(offset, buffers)
         if sync:
-            await self._run(os.fdatasync, self._fd)
+            await self._run(posix.sync_data, self._fd)
 
     def hold(self, offset: int, length: int) -> AbstractAsyncContextManager[None]:
         """Keep writes away from a range that is changed by other means."""

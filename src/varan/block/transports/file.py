@@ -6,7 +6,6 @@ use the time (no loop runs, or the graph is a tool's) it is done on the spot any
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
@@ -31,6 +30,7 @@ from varan.block.base import (
     Write,
     no_secrets,
 )
+from varan.block.lazy import asyncio
 from varan.block.naming import plain_path
 from varan.block.transports import posix
 from varan.block.transports.direct import Direct
@@ -177,7 +177,7 @@ class FileNode(Node):
             return
         self._unflushed = False
         try:
-            await self._wait(os.fdatasync, self._fd)
+            await self._wait(posix.sync_data, self._fd)
         except BlockError as error:
             # After a failed sync the kernel forgets which pages were dirty: a later one would lie.
             self._unflushed = True

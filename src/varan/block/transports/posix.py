@@ -37,6 +37,9 @@ _KINDS = {
     errno.EOPNOTSUPP: ErrorKind.UNSUPPORTED,
     errno.ENOSYS: ErrorKind.UNSUPPORTED,
     errno.EINVAL: ErrorKind.INVALID,
+    errno.EISDIR: ErrorKind.INVALID,
+    errno.ENAMETOOLONG: ErrorKind.INVALID,
+    errno.ELOOP: ErrorKind.INVALID,
 }
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY, errno.ENODEV, errno.EINVAL})
 """What the kernel answers when a file system cannot do a kind of allocation."""
@@ -95,6 +98,15 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
         number = ctypes.get_errno()
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
+
+
+def sync_data(fd: int) -> None:
+    """fdatasync(2), which files that keep nothing (character devices) may not have. Raises OSError."""
+    try:
+        os.fdatasync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
 
 
 def discard_blocks(fd: int, offset: int, length: int) -> None:
