@@ -222,6 +222,7 @@ class Graph:
             driver, probed = await self._choose_driver(flat, place, children)
             _place_filename(driver, flat)
             common = take_common(flat, place.defaults)
+            overrides = _take_overrides(driver, flat)
             await self._open_children(driver, flat, common, place, children)
             common.driver_options = driver_options(flat, driver)
             common.probed = probed
@@ -236,10 +237,11 @@ class Graph:
         except BaseException:
             await self._abandon(children)
             raise
-        return await self._complete(node, common, children, place)
-
-    async def _complete(self, node: Node, common: OpenOptions, children: dict[str, Edge], place: _Place) -> Node:
         node.children.update(children)
+        return await self._complete(node, common, overrides, place)
+
+    async def _complete(self, node: Node, common: OpenOptions, overrides: Flat, place: _Place) -> Node:
+        """Register a node that its driver made, and open the children that its image names."""
         node.node_name = common.node_name or ""
         self.nodes[node.node_name] = node
         try:
@@ -249,7 +251,9 @@ class Graph:
             below = replace(place, above=(*place.above, identity) if identity is not None else place.above)
             for implied in node.implied_children():
                 if implied.role not in node.children and not (implied.role == "backing" and common.no_backing):
-                    await self._open_implied(node, common, implied, below)
+                    await self._open_implied(node, common, implied, overrides, below)
+            if overrides and "backing" not in node.children:
+                raise BlockError(ErrorKind.INVALID, "the image names no backing file to open so", where=node.filename)
             await node.children_ready()
             self._edges.settle(node)
         except BaseException:
@@ -257,7 +261,9 @@ class Graph:
             raise
         return node
 
-    async def _open_implied(self, node: Node, common: OpenOptions, implied: ImpliedChild, place: _Place) -> None:
+    async def _open_implied(
+        self, node: Node, common: OpenOptions, implied: ImpliedChild, overrides: Flat, place: _Place
+    ) -> None:
         filename = relative_to(base_name(node), implied.filename)
         if filename is None:
             raise BlockError(
@@ -268,6 +274,8 @@ class Graph:
         options: Flat = {"filename": filename}
         if implied.format is not None:
             options["driver"] = implied.format
+        if implied.role == "backing":
+            options |= overrides
         role = ChildRole(implied.role, probed=implied.role == "backing")
         try:
             child = await self._open(options, place.below(common, role, role.probed))
@@ -382,6 +390,20 @@ def _place_filename(driver: type[Driver] | None, flat: Flat) -> None:
         inner = {"file.filename": filename}
     for key, value in inner.items():
         flat.setdefault(key, value)
+
+
+def _take_overrides(driver: type[Driver], flat: Flat) -> Flat:
+    """Options for the backing file that the image names, taken out of `flat`: such as do not say which file."""
+    if "backing" not in (role.name for role in driver.child_roles) or "backing" in flat:
+        return {}
+    given = {key.removeprefix("backing."): value for key, value in flat.items() if key.startswith("backing.")}
+    name = given.get("driver")
+    complete = isinstance(name, str) and not registry.driver(name).child_roles
+    if complete or any(key in ("filename", "file", "image") or key.startswith(("file.", "image.")) for key in given):
+        return {}
+    for key in given:
+        del flat[f"backing.{key}"]
+    return given
 
 
 def _inherit_read_only(common: OpenOptions, children: dict[str, Edge]) -> None:

@@ -144,6 +144,20 @@ async def test_the_backing_file_can_be_another_or_none(tmp_path: Path):
         assert await read_bytes(node, 0, 5) == bytes(5)
 
 
+async def test_options_can_be_given_for_the_backing_file_that_the_image_names(tmp_path: Path):
+    raw_image(tmp_path, b"QFI\xfb", 1 << 20, "base.raw")
+    top = await overlay(tmp_path, "top.qcow2", "base.raw", "raw")
+    async with a_graph() as graph:
+        source = {"driver": "qcow2", "file.filename": top, "backing": {"node-name": "below", "cache.direct": "on"}}
+        node = await graph.open(source)
+        assert node.children["backing"].node is graph.nodes["below"]
+        assert graph.nodes["below"].options.cache_direct
+        assert graph.nodes["below"].driver == "raw"
+        alone = await qcow2_image(tmp_path, "alone.qcow2")
+        error = await refused(graph, {"driver": "qcow2", "file.filename": alone, "backing.node-name": "x"})
+        assert "names no backing file" in str(error)
+
+
 async def test_a_missing_backing_file_is_told_with_both_names(tmp_path: Path):
     raw_image(tmp_path, b"", 1 << 20, "base.raw")
     top = await overlay(tmp_path, "top.qcow2", "base.raw", "raw")
