@@ -50,7 +50,10 @@ class KvmVm(Vm):
             slot += 1
 
     def create_vcpu(self, index: int) -> KvmVcpu:
-        return KvmVcpu(self._system, self._fd, index, self._memory, self._ports, self._lock)
+        try:
+            return KvmVcpu(self._system, self._fd, index, self._memory, self._ports, self._lock)
+        except OSError as error:
+            raise AcceleratorError(f"KVM made no vCPU {index}: {error.strerror}") from None
 
     def close(self) -> None:
         os.close(self._fd)

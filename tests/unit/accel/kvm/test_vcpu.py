@@ -125,6 +125,29 @@ def test_whole_state_is_the_same_after_set_and_get(bench: CpuBench) -> None:
     assert second == first
 
 
+def test_state_moves_to_the_embedded_engine_and_back(bench: CpuBench) -> None:
+    engine = CpuBench("unicorn")
+    state = bench.start("long", "count")
+    engine.start("long", "count")
+    left = state.gprs[RCX] = 0x7FFF_FFFF
+    try:
+        for here in (bench, engine, bench):
+            here.vcpu.set_state(state)
+            threading.Timer(0.002, here.vcpu.kick).start()
+            assert here.vcpu.run().reason is ExitReason.KICKED
+            state = here.vcpu.get_state()
+            assert state.gprs[RCX] < left
+            left = state.gprs[RCX]
+        assert 0x7FFF_FFFF - left - state.gprs[RBX] in (-1, 0, 1), "between the two counters at most"
+    finally:
+        engine.close()
+
+
+def test_vcpu_that_exists_already_is_refused(bench: CpuBench) -> None:
+    with pytest.raises(AcceleratorError, match="KVM made no vCPU 0"):
+        bench.vm.create_vcpu(0)
+
+
 def test_task_priority_survives_the_next_run(bench: CpuBench) -> None:
     state = load(bench, b"\x44\x0f\x20\xc0\xf4")  # mov rax, cr8; hlt
     state.cr8 = 7
