@@ -17,6 +17,12 @@ SUBCOMMANDS = {
 }
 """Name: the module with `add_parser(subparsers)` and `run(args) -> int`, and what it does."""
 
+TOOLS = {
+    "img": ("varan.cli.img.main", "make, convert, check and change disk images (also: varan-img)"),
+    "io": ("varan.cli.io.main", "read and write parts of disk images (also: varan-io)"),
+}
+"""Programs of their own grammar: the module with `main(arguments, program) -> int`, and what it does."""
+
 _HELP_WORDS = ("-h", "--help", "help")
 _INTERRUPTED = 130
 
@@ -41,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """What `varan --help` prints."""
-    rows = [f"  {name:6}{text}" for name, (_, text) in SUBCOMMANDS.items()]
+    rows = [f"  {name:6}{text}" for name, (_, text) in (SUBCOMMANDS | TOOLS).items()]
     return "\n".join(
         [
             "usage: varan COMMAND ...",
@@ -56,8 +62,10 @@ def usage() -> str:
 
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0]
+    if name in TOOLS:
+        return int(importlib.import_module(TOOLS[name][0]).main(arguments[1:], f"varan {name}"))
     if name not in SUBCOMMANDS:
-        known = ", ".join(SUBCOMMANDS)
+        known = ", ".join(SUBCOMMANDS | TOOLS)
         complain("varan", f"{name}: there is no such command; known are {known}")
         return 1
     from varan.cli.option import HelpRequested

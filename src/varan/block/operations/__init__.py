@@ -1,1 +1,1 @@
-"""Whole-image work (convert, compare, commit, ...) as library functions over nodes. The command line is one of its users."""
+"""Whole-image work (convert, compare, commit...) as library functions over nodes; the command line is one user."""

@@ -7,7 +7,7 @@ from varan.block.operations.qcow2_node import qcow2
 
 
 async def change_backing_file(node: Node, backing: str | None, format: str | None) -> None:
-    """Make the image name another backing file (None: none). What it shows is the caller's concern. Raises BlockError."""
+    """Make the image name another backing file (None: none), whatever that makes it show. Raises BlockError."""
     image = qcow2(node, "backing files")
     await image.flush()
     async with image.metadata.lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from varan.block.base import Data, Node
+from varan.block.base import Data, Node, Write
 from varan.block.drive import run_now
 from varan.block.operations.convert import Progress
 from varan.block.operations.extents import layered_extent
@@ -64,6 +64,6 @@ class _Commit:
             self._buffers.give_back(piece.buffer)
             self._pace.account(piece.length)
         elif not piece.inherited:
-            await zero(self._base, piece.start, piece.length)
+            await zero(self._base, piece.start, piece.length, Write.MAY_UNMAP)
         if self._progress is not None:
             self._progress(piece.start + piece.length, self._end)

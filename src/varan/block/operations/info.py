@@ -9,10 +9,6 @@ from varan.block.base import Node
 from varan.block.naming import relative_to
 
 
-async def image_info(self) -> dict[str, Any]:
-    """Members of ImageInfo: cluster-size, encrypted, dirty-flag, snapshots, format-specific..."""
-
-
 async def image_info(node: Node) -> dict[str, Any]:
     """The ImageInfo of one image (not of those below it). Raises BlockError."""
     info: dict[str, Any] = {

@@ -11,7 +11,7 @@ from varan.block.operations.extents import ChainExtent, walk
 
 @dataclass(frozen=True, slots=True)
 class MapEntry:
-    """Bytes `start` to `start + length`. `offset` is where they lie in the file `filename`, None when nowhere as such."""
+    """`length` bytes from `start` on. `offset` is where they lie in the file `filename`; None: nowhere as such."""
 
     start: int
     length: int

@@ -37,7 +37,7 @@ class Qcow2Shape:
 
     @classmethod
     def from_options(cls, options: Mapping[str, str]) -> Qcow2Shape:
-        """The shape that create options ask for; those that do not matter for it are not looked at. Raises BlockError."""
+        """The shape that create options ask for; others are not looked at. Raises BlockError."""
         from varan.core.sizes import parse_size
 
         cluster_size = parse_size(options.get("cluster_size", "65536")) or 0

@@ -20,7 +20,7 @@ _POLL = 0.2
 
 
 class Pipeline(Generic[Item]):
-    """Carries items from an asynchronous iterator, driven in a thread, to the caller; at most `depth` are on their way."""
+    """Carries items from an iterator that a thread drives to the caller; at most `depth` are on their way."""
 
     def __init__(self, source: AsyncIterator[Item], depth: int) -> None:
         self._source = source

@@ -199,7 +199,7 @@ def _compresses(job: _Job) -> bool:
 def _copy_bitmaps(job: _Job, images: Images, source: Node, target: Node) -> None:
     from varan.block.operations.bitmap import copy_all
 
-    images.drive(copy_all(source, target, skip_broken=job.line.has("skip-broken-bitmaps")))
+    images.drive(copy_all(source, target, skip_broken=job.line.has("skip-broken-bitmaps"), warn=images.warn))
 
 
 COMMAND = Command(

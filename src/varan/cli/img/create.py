@@ -62,10 +62,11 @@ def option_list(driver: type[Driver]) -> str:
     options = {option.name: option for option in driver.create_options}
     options.setdefault("size", CreateOption("size", "size", "Virtual disk size"))
     rows = [options[name] for name in sorted(options)]
-    return "\n".join(["Supported options:", *(_option_row(option) for option in rows)])
+    return "\n".join(["Supported options:", *(option_row(option) for option in rows)])
 
 
-def _option_row(option: CreateOption) -> str:
+def option_row(option: CreateOption) -> str:
+    """An option in a list of options."""
     return f"  {f'{option.name}=<{_WORDS.get(option.kind, option.kind)}>':22} - {option.help}"
 
 

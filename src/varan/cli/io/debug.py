@@ -10,12 +10,9 @@ from varan.cli.io.session import Command, Session, system_words
 
 
 def _blkdebug(session: Session, failure: str) -> Any:
-    node = session.image
-    while node.driver != "blkdebug":
-        below = node.children.get("file")
-        if below is None:
-            raise w.CommandError(f"{failure}: Operation not supported")
-        node = below.node
+    node = session.debug_node()
+    if node is None:
+        raise w.CommandError(f"{failure}: Operation not supported")
     return node
 
 
@@ -24,16 +21,23 @@ def _break(session: Session, words: list[str]) -> None:
     try:
         _blkdebug(session, "Could not set breakpoint").add_breakpoint(event, tag)
     except BlockError as error:
-        raise w.CommandError(f"Could not set breakpoint: {system_words(error)}") from error
+        raise w.CommandError("Could not set breakpoint: No such file or directory") from error
+    session.breaks.append(tag)
 
 
 def _remove_break(session: Session, words: list[str]) -> None:
     failure = f"Could not remove breakpoint {words[0]}"
+    node = _blkdebug(session, failure)
+    suspended = node.is_suspended(words[0])
     try:
-        _blkdebug(session, failure).remove_breakpoint(words[0])
+        node.remove_breakpoint(words[0])
     except BlockError as error:
         raise w.CommandError(f"{failure}: {system_words(error)}") from error
-    session.drive(_turn())
+    if words[0] in session.breaks:
+        session.breaks.remove(words[0])
+    if suspended:
+        print(f"blkdebug: Resuming request '{words[0]}'")
+    session.turn()
 
 
 def _resume(session: Session, words: list[str]) -> None:
@@ -41,19 +45,17 @@ def _resume(session: Session, words: list[str]) -> None:
         _blkdebug(session, "Could not resume request").resume(words[0])
     except BlockError as error:
         raise w.CommandError(f"Could not resume request: {system_words(error)}") from error
-    session.drive(_turn())
+    print(f"blkdebug: Resuming request '{words[0]}'")
+    session.turn()
 
 
 def _wait_break(session: Session, words: list[str]) -> None:
     node = _blkdebug(session, "Could not wait for breakpoint")
-    session.drive(node.wait_suspended(words[0]))
-
-
-async def _turn() -> None:
-    import asyncio
-
-    for _ in range(3):
-        await asyncio.sleep(0)
+    session.turn()
+    while not node.is_suspended(words[0]):
+        if all(task.done() for task in session.tasks):
+            raise w.CommandError(f"No request can stop at breakpoint {words[0]}: none is under way")
+        session.turn()
 
 
 COMMANDS = (

