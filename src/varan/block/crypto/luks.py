@@ -22,6 +22,7 @@ SLOTS = 8
 STRIPES = 4000
 ACTIVE = 0x00AC71F3
 INACTIVE = 0x0000DEAD
+MAX_KEY_BYTES = 64
 MATERIAL_ALIGNMENT = 4096
 MINIMUM_ITERATIONS = 1000
 MAX_ITERATIONS = 1 << 28
@@ -154,6 +155,8 @@ def _split_mode(text: str) -> tuple[str, str, str]:
 
 
 def _named_cipher(name: str, mode: str, key_bytes: int) -> str:
+    if not 0 < key_bytes <= MAX_KEY_BYTES:
+        raise _corrupt(f"a key of {key_bytes} bytes is none that a cipher takes")
     cipher = f"{name}-{key_bytes * (4 if mode == 'xts' else 8)}"
     if key_length(cipher, mode) != key_bytes:
         raise _corrupt(f"a key of {key_bytes} bytes does not fit {name} in mode {mode}")
