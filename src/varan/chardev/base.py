@@ -107,5 +107,5 @@ class Chardev(abc.ABC):
         """
         self.attach(factory())
 
-    def discard(self, data: bytes | bytearray | memoryview) -> None:  # noqa: B027 - most have nothing to do
+    def discard(self, data: bytes | bytearray | memoryview) -> None:
         """Take note of output that a frontend has while its pipe is closed: dropped, but kept in the log file."""
