@@ -16,7 +16,10 @@ class CommandError(VaranError):
 
 
 class BadWordsError(CommandError):
-    """A command whose words make no sense; printed on the standard error output. Empty: the command's synopsis says it."""
+    """A command whose words make no sense; printed on the standard error output.
+
+    Empty: the command's synopsis is printed instead.
+    """
 
 
 @dataclass(slots=True)
