@@ -176,6 +176,8 @@ class Graph:
             await self._release(old.node)
 
     def _adopt(self, parent: Node, role: str, child: Node) -> None:
+        if _reaches(child, parent):
+            raise BlockError(ErrorKind.INVALID, f"node '{child.node_name}' stands on node '{parent.node_name}' itself")
         wanted, shared = parent.child_permissions(role, *parent.granted)
         if child.options.force_share:
             shared = Permission.ALL
@@ -362,6 +364,11 @@ class Graph:
             await self._release(node)
         except BlockError:
             pass
+
+
+def _reaches(node: Node, wanted: Node) -> bool:
+    """Whether `wanted` is `node` or somewhere below it."""
+    return node is wanted or any(_reaches(edge.node, wanted) for edge in node.children.values())
 
 
 def _protocol(flat: Flat) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.support.block_images import a_graph, raw_image
 
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind, OpenOptions, Permission
+from varan.block.drive import run_now
 from varan.block.graph import MAX_CHAIN, Graph
 from varan.block.request import read_bytes, write_bytes
 
@@ -294,6 +298,65 @@ async def test_a_backing_file_can_be_replaced_while_open(tmp_path: Path):
         assert old.node_name not in graph.nodes
         await graph.replace(node, "backing", None)
         assert await read_bytes(node, 0, 5) == bytes(5)
+
+
+async def test_a_node_cannot_be_put_under_itself(tmp_path: Path):
+    raw_image(tmp_path, b"base", 1 << 20, "base.raw")
+    await overlay(tmp_path, "middle.qcow2", "base.raw", "raw")
+    top = await overlay(tmp_path, "top.qcow2", "middle.qcow2")
+    async with a_graph() as graph:
+        node = await graph.open(top)
+        middle = node.children["backing"].node
+        for child in (node, middle):
+            with pytest.raises(BlockError) as caught:
+                await graph.replace(middle, "backing", child)
+            assert caught.value.kind is ErrorKind.INVALID
+        assert await read_bytes(node, 0, 4) == b"base"
+
+
+OPTION_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 5000),
+    st.sampled_from(
+        ["on", "off", "unmap", "x", "", "disk", "json:{}", "nbd:a", "blkdebug::", "#block1", "PATH", "QCOW"]
+    ),
+    st.sampled_from(registry.names()),
+)
+OPTION_NAMES = st.sampled_from(
+    (
+        "driver filename node-name offset size read-only cache.direct detect-zeroes discard force-share align "
+        "max-transfer config bottom throttle-group inject-error.0.event locking"
+    ).split()
+)
+OPTION_TREES = st.recursive(
+    st.dictionaries(OPTION_NAMES, OPTION_VALUES, max_size=4),
+    lambda inner: st.tuples(
+        st.dictionaries(OPTION_NAMES, OPTION_VALUES, max_size=3),
+        st.dictionaries(st.sampled_from(["file", "backing", "image", "data-file", "encrypt"]), inner, max_size=2),
+    ).map(lambda pair: pair[0] | pair[1]),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(OPTION_TREES)
+def test_any_options_open_or_are_refused_and_nothing_stays_open(source: dict[str, object]):
+    with tempfile.TemporaryDirectory() as directory:
+        path = raw_image(Path(directory), b"x" * 512, 8192)
+        run_now(registry.driver("qcow2").create(f"{directory}/disk.qcow2", 65536, {}))
+        text = json.dumps(source).replace("PATH", path).replace("QCOW", f"{directory}/disk.qcow2")
+        graph = Graph(inline=True)
+        files = open_files()
+        try:
+            node = run_now(graph.open(json.loads(text)))
+        except BlockError:
+            assert graph.nodes == {}
+        else:
+            assert node.length >= 0
+            run_now(graph.close(node))
+            assert graph.nodes == {}
+        assert open_files() == files
 
 
 async def test_a_second_writer_in_the_same_process_is_kept_out_by_the_file_lock(tmp_path: Path):

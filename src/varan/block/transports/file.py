@@ -253,7 +253,13 @@ class FileNode(Node):
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         if self._inline():
             return call(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+        work = asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The kernel may still use the buffers and the descriptor: neither may go before it is done.
+            await _settled(work)
+            raise
 
     async def _wait(self, call: Callable[..., T], *arguments: object, at: int | None = None) -> T:
         return await self._convert_errors(self._run(call, *arguments), at)
@@ -263,6 +269,17 @@ class FileNode(Node):
             return await work
         except OSError as error:
             raise posix.block_error(error, self._path, at) from None
+
+
+async def _settled(work: asyncio.Future[T]) -> None:
+    """Return when `work` is over, however often the caller is cancelled meanwhile."""
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            continue
+    if not work.cancelled():
+        work.exception()
 
 
 class DeviceNode(FileNode):

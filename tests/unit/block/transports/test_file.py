@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,34 @@ async def test_a_read_that_would_wait_goes_to_a_worker(tmp_path: Path, monkeypat
         assert await read_bytes(node, 0, 4) == b"data"
         assert await read_bytes(node, 0, 4) == b"data"
     assert tried == [os.RWF_NOWAIT, 0, os.RWF_NOWAIT, 0]
+
+
+async def test_a_cancelled_request_ends_when_the_kernel_is_done_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started, finish = threading.Event(), threading.Event()
+    real = os.pwritev
+
+    def slow(fd, buffers, offset, flags=0):
+        if flags & os.RWF_NOWAIT:
+            raise BlockingIOError(errno.EAGAIN, "again")
+        started.set()
+        assert finish.wait(10)
+        return real(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "pwritev", slow)
+    async with a_graph() as graph:
+        node = await opened(graph, raw_image(tmp_path, b"old"))
+        writing = asyncio.create_task(write_bytes(node, 0, b"new"))
+        await asyncio.to_thread(started.wait, 10)
+        for _ in range(3):
+            writing.cancel()
+            await asyncio.sleep(0)
+        assert not writing.done()
+        finish.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await read_bytes(node, 0, 3) == b"new"
 
 
 async def test_a_file_system_without_nowait_is_asked_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
