@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from varan.chardev.base import Frontend
 from varan.commands.control import version
-from varan.commands.hmp.monitor import MonitorFrontend
 from varan.commands.registry import bind
 from varan.machine.machine import Machine
 from varan.machine.spec import MonitorMode, MonitorSpec
@@ -28,4 +27,7 @@ def _attach(machine: Machine) -> None:
 def _factory(machine: Machine, service: Service, monitor: MonitorSpec) -> Callable[[], Frontend]:
     if monitor.mode is MonitorMode.CONTROL:
         return lambda: service.monitor(pretty=monitor.pretty)
+    # The human monitor takes a while to import, and most machines have none.
+    from varan.commands.hmp.monitor import MonitorFrontend
+
     return lambda: MonitorFrontend(machine)
