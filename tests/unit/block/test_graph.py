@@ -324,10 +324,25 @@ OPTION_VALUES = st.one_of(
     st.sampled_from(registry.names()),
 )
 OPTION_NAMES = st.sampled_from(
-    (
-        "driver filename node-name offset size read-only cache.direct detect-zeroes discard force-share align "
-        "max-transfer config bottom throttle-group inject-error.0.event locking"
-    ).split()
+    [
+        "driver",
+        "filename",
+        "node-name",
+        "offset",
+        "size",
+        "read-only",
+        "cache.direct",
+        "detect-zeroes",
+        "discard",
+        "force-share",
+        "align",
+        "max-transfer",
+        "config",
+        "bottom",
+        "throttle-group",
+        "inject-error.0.event",
+        "locking",
+    ]
 )
 OPTION_TREES = st.recursive(
     st.dictionaries(OPTION_NAMES, OPTION_VALUES, max_size=4),
