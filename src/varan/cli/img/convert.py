@@ -161,10 +161,18 @@ def _open_target(job: _Job, images: Images, target: Target, size: int) -> Node:
         target.begin(created=fresh)
     by_options = line.has("target-image-opts")
     format = None if by_options else job.driver.name
-    node = images.open(job.target, format, write=True, cache=cache, by_options=by_options)
+    node = images.open(
+        job.target, format, write=True, cache=cache, by_options=by_options, driver_options=_key_options(job)
+    )
     if line.has("no-create"):
         target.begin(created=False)
     return node
+
+
+def _key_options(job: _Job) -> dict[str, str]:
+    """The options by which an encrypted target that was just created is opened."""
+    names = ("encrypt.key-secret", "key-secret")
+    return {name: job.options[name] for name in names if name in job.options and name in job.driver.open_options}
 
 
 def _create_size(job: _Job, size: int) -> int:

@@ -17,8 +17,8 @@ BACKING_FORMAT = Flag("backing-format", ("-F", "--backing-format"), "format of t
 UNSAFE = Flag("unsafe", ("-u", "--backing-unsafe"), "do not look at the backing file")
 
 SECTOR = 512
-ANNOUNCED = ("cluster_size", "extended_l2", "preallocation", "compression_type", "size")
-"""Options that come first in what is said before an image is made."""
+ANNOUNCED = {"qcow2": ("cluster_size", "extended_l2", "preallocation", "compression_type", "size")}
+"""Options that come first in what is said before an image of a format is made (of others: the size)."""
 ANNOUNCED_DEFAULTS = ("cluster_size", "extended_l2", "compression_type", "lazy_refcounts", "refcount_bits")
 _WORDS = {"size": "size", "bool": "bool (on/off)", "string": "str", "number": "num"}
 
@@ -130,7 +130,7 @@ def _announcement(driver: type[Driver], filename: str, size: int, options: dict[
         if text is not None and name != "size":
             values[name] = _normal(text, option.kind)
     order = [name for name in known if name.startswith("encrypt.")]
-    order += [name for name in (*ANNOUNCED, *known) if name not in order]
+    order += [name for name in (*ANNOUNCED.get(driver.name, ("size",)), *known) if name not in order]
     words = [f"{name}={values[name]}" for name in dict.fromkeys(order) if name in values]
     return " ".join([f"Formatting '{filename}', fmt={driver.name}", *words])
 
