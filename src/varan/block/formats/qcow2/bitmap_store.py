@@ -130,6 +130,7 @@ async def replace_directory(metadata: Metadata, entries: Sequence[Entry], droppe
     else:
         header.set_extension(q.EXTENSION_BITMAPS, None)
         header.autoclear &= ~q.AUTOCLEAR_BITMAPS
+    _make_fit(metadata)
     await metadata.write_header()
     await metadata.file.flush()
     metadata.guard.protect(offset, len(data) if entries else 0)
@@ -138,6 +139,17 @@ async def replace_directory(metadata: Metadata, entries: Sequence[Entry], droppe
     for first, count in dropped:
         metadata.guard.release(first * header.cluster_size, count * header.cluster_size)
         metadata.refcounts.release(first, count)
+
+
+def _make_fit(metadata: Metadata) -> None:
+    """The names of features are a courtesy, which gives way where clusters are smallest. Raises BlockError."""
+    try:
+        metadata.header.serialize()
+    except BlockError as error:
+        if error.kind is not ErrorKind.NO_SPACE:
+            raise
+        metadata.header.set_extension(q.EXTENSION_FEATURE_NAMES, None)
+        metadata.header.serialize()
 
 
 async def rewrite_flags(metadata: Metadata, entries: Sequence[Entry]) -> None:

@@ -58,17 +58,19 @@ class Bitmaps:
             assert kept.entry is not None
             if not kept.inconsistent and directory.usable(kept.entry):
                 kept.bitmap = await store.load(self._metadata, kept.entry, self._node.length)
-            self._protect(await store.clusters_of(self._metadata, kept.entry))
-        extension = store.extension_of(self._metadata)
-        if extension is not None:
-            self._metadata.guard.protect(extension.offset, extension.size)
+        await self.protect()
         await self._mark(in_use=True)
         self._track()
 
-    def _protect(self, runs: list[tuple[int, int]]) -> None:
+    async def protect(self) -> None:
+        """Guard the bitmaps in the image against guest writes. Raises BlockError of kind CORRUPT."""
         size = self._metadata.header.cluster_size
-        for first, count in runs:
-            self._metadata.guard.protect(first * size, count * size)
+        for entry in await store.read_directory(self._metadata):
+            for first, count in await store.clusters_of(self._metadata, entry):
+                self._metadata.guard.protect(first * size, count * size)
+        extension = store.extension_of(self._metadata)
+        if extension is not None:
+            self._metadata.guard.protect(extension.offset, extension.size)
 
     def _track(self) -> None:
         """See writes from now on, and save on closing."""

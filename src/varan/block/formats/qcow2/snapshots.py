@@ -237,6 +237,7 @@ async def delete(node: Qcow2Node, wanted: str) -> None:
         await references.release(metadata, l1)
         _give_back(metadata, snapshot.l1_offset, snapshot.l1_size * 8)
         await _settle(metadata)
+        await _guard_anew(node)
         await references.set_flags(metadata, metadata.l1)
         await references.set_root_flags(metadata)
 
@@ -264,8 +265,10 @@ async def apply(node: Qcow2Node, wanted: str) -> None:
         await metadata.commit_locked(closing=True)
         l1.extend([0] * (metadata.geometry.l1_entries(size) - len(l1)))
         await _switch(metadata, l1, size)
+        await _guard_anew(node)
+        await references.set_flags(metadata, metadata.l1)
+        await references.set_root_flags(metadata)
     node.set_length(size & ~(q.SECTOR - 1))
-    await attach(node)
     for observer in node.observers:
         observer(0, node.length)
 
@@ -284,9 +287,15 @@ async def _switch(metadata: Metadata, l1: array[int], size: int) -> None:
     await references.release(metadata, former)
     _give_back(metadata, former_offset, len(former) * 8)
     await _settle(metadata)
-    metadata.guard.build(header, metadata.l1, metadata.refcounts.table)
-    await references.set_flags(metadata, metadata.l1)
-    await references.set_root_flags(metadata)
+
+
+async def _guard_anew(node: Qcow2Node) -> None:
+    """Forget about metadata that were given back. Nothing is unwritten."""
+    metadata = node.metadata
+    metadata.guard.build(metadata.header, metadata.l1, metadata.refcounts.table)
+    await attach(node)
+    if node.bitmaps is not None:
+        await node.bitmaps.protect()
 
 
 async def load(node: Qcow2Node, id: str | None, name: str | None) -> Snapshot:
