@@ -1,20 +1,18 @@
-"""Compressed clusters: raw deflate or zstd, one stream per cluster, packed one behind the other.
+"""Reads and writes of compressed clusters, which lie packed one behind the other.
 
-Output is bounded by the cluster size, whatever a stream promises. Several clusters at once are worked on in threads:
-the libraries release the GIL.
+Several clusters at once are worked on in threads.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from varan.block.base import BlockError, Buffers, ErrorKind
-from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.buffers import gather, part, read_padded, scatter, total
 from varan.block.formats.qcow2.cache import write_pieces
+from varan.block.formats.qcow2.codecs import codec
 from varan.block.formats.qcow2.runs import Kind
 from varan.block.formats.qcow2.writer import Flight
 from varan.block.lazy import asyncio
@@ -26,51 +24,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_BATCH = 64
-WINDOW_BITS = 12
-"""Of the deflate streams that are written; larger windows are read, too."""
 
 
-def decompress(data: memoryview, size: int, method: int) -> bytes:
-    """The `size` bytes of a cluster. Raises BlockError (CORRUPT)."""
-    try:
-        plain = _inflate(data, size) if method == q.COMPRESSION_ZLIB else _unzstd(data, size)
-    except ValueError as error:
-        raise BlockError(ErrorKind.CORRUPT, f"a compressed cluster cannot be decompressed: {error}") from None
-    if len(plain) != size:
-        raise BlockError(ErrorKind.CORRUPT, f"a compressed cluster has {len(plain)} bytes, not {size}")
-    return plain
-
-
-def _inflate(data: memoryview, size: int) -> bytes:
-    try:
-        return zlib.decompressobj(-15).decompress(data, size)
-    except zlib.error as error:
-        raise ValueError(str(error)) from None
-
-
-def _unzstd(data: memoryview, size: int) -> bytes:
-    import zstandard
-
-    try:
-        # read() stops at `size`, whatever the frame holds; what follows the frame in the last sector is not ours.
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data, read_size=len(data)) as reader:
-            pieces, missing = [], size
-            while missing and (piece := reader.read(missing)):
-                pieces.append(piece)
-                missing -= len(piece)
-            return b"".join(pieces)
-    except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from None
-
-
-def compress(data: bytes | bytearray | memoryview, method: int) -> bytes:
-    """One cluster's stream."""
-    if method == q.COMPRESSION_ZSTD:
-        import zstandard
-
-        return zstandard.ZstdCompressor().compress(data)
-    stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -WINDOW_BITS, 9)
-    return stream.compress(data) + stream.flush()
+def _run_all(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    return [job() for job in jobs]
 
 
 class Compression:
@@ -80,7 +37,7 @@ class Compression:
         self.node = node
         self.metadata = node.metadata
         self.size = node.metadata.geometry.cluster_size
-        self.method = node.metadata.header.compression_type
+        self.codec = codec(node.metadata.header.compression_type)
         self.wrote = False
         self._last: tuple[int, bytes] = (0, b"")
         """The cluster read last, by its entry: small reads come in rows."""
@@ -99,19 +56,24 @@ class Compression:
     async def _in_threads(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """The results of `jobs`, worked on side by side."""
         if len(jobs) < 2:
-            return [job() for job in jobs]
+            return _run_all(jobs)
+        workers = min(8, os.cpu_count() or 1)
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "qcow2-compression")
-        futures = [self._pool.submit(job) for job in jobs]
+            self._pool = ThreadPoolExecutor(workers, "qcow2-compression")
+        step = -(-len(jobs) // (2 * workers))
+        shares = [jobs[at : at + step] for at in range(0, len(jobs), step)]
+        futures = [self._pool.submit(_run_all, share) for share in shares]
         try:
             loop = None if self.node.options.inline else asyncio.get_running_loop()
         except RuntimeError:
             loop = None
         if loop is None:
-            return [future.result() for future in futures]
-        return list(await asyncio.gather(*(asyncio.wrap_future(future, loop=loop) for future in futures)))
+            done = [future.result() for future in futures]
+        else:
+            done = await asyncio.gather(*(asyncio.wrap_future(future, loop=loop) for future in futures))
+        return [result for share in done for result in share]
 
     async def read(self, entry: int, offset: int, buffers: Buffers) -> int:
         """Read from compressed clusters, the first of which has `entry`; the number of bytes that were."""
@@ -167,7 +129,7 @@ class Compression:
         return await self._in_threads(jobs)
 
     def _job(self, data: memoryview) -> Callable[[], bytes]:
-        return lambda: decompress(data, self.size, self.method)
+        return lambda: self.codec.decompress(data, self.size)
 
     async def write(self, offset: int, buffers: Buffers) -> None:
         """Write whole clusters (the image's last may be short) compressed; those that do not shrink, plainly."""
@@ -209,7 +171,7 @@ class Compression:
         return joined + bytes(self.size - len(joined))
 
     def _compressing(self, cluster: memoryview | bytearray) -> Callable[[], bytes]:
-        return lambda: compress(cluster, self.method)
+        return lambda: self.codec.compress(cluster)
 
     async def _store(self, offset: int, streams: list[bytes]) -> None:
         """Give compressed clusters a place, write them, and link them."""

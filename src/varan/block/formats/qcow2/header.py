@@ -67,7 +67,7 @@ class Header:
     refcount_order: int = 4
     header_length: int = q.HEADER_LENGTH
     compression_type: int = q.COMPRESSION_ZLIB
-    extra: bytes = b""
+    extra: bytes = bytes(q.HEADER_LENGTH - q.HEADER_LENGTH_V3 - 1)
     """Header bytes past the fields known here."""
     extensions: list[Extension] = field(default_factory=list)
 
@@ -218,6 +218,7 @@ def parse_header(data: bytes) -> Header:
 
 
 def _parse_version_3(header: Header, data: bytes) -> None:
+    header.extra = b""
     if header.version == 2:
         header.header_length = q.HEADER_LENGTH_V2
         return
