@@ -14,7 +14,7 @@ from tests.support.block_images import a_graph, raw_image
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.filters.blkdebug import BlkdebugNode
-from varan.block.filters.rules import EVENTS, parse_config, parse_rules
+from varan.block.filters.rules import EVENTS, Rules, parse_config, parse_rules
 from varan.block.graph import Graph
 from varan.block.request import read_bytes, write_bytes, zero
 
@@ -220,3 +220,46 @@ def test_every_event_can_carry_a_rule():
         rules = parse_rules({"inject-error.0.event": event})
         rules.happen(event)
         assert len(rules.armed) == 1
+
+
+async def test_qcow2_tells_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    create = registry.driver("qcow2").create
+    await create(str(tmp_path / "base"), 4 << 20, {})
+    path = str(tmp_path / "a.qcow2")
+    await create(path, 4 << 20, {"backing_file": "base", "backing_fmt": "qcow2"})
+    heard: list[str] = []
+
+    async with a_graph() as graph:
+        node = await graph.open({"driver": "qcow2", "file": {"driver": "blkdebug", "image.filename": path}})
+        debug = node.children["file"].node
+        assert isinstance(debug, BlkdebugNode)
+        monkeypatch.setattr(Rules, "happen", lambda _, event: heard.append(event))
+
+        async def events(call) -> set[str]:
+            heard.clear()
+            await call
+            return set(heard)
+
+        assert "read_backing_aio" in await events(read_bytes(node, 0, 512))
+        assert {"cluster_alloc", "write_aio", "pwritev"} <= await events(write_bytes(node, 1 << 20, b"x"))
+        assert {"l2_update", "l1_update", "refblock_update_part", "flush_to_disk"} <= await events(node.flush())
+        assert "read_aio" in await events(read_bytes(node, 1 << 20, 512))
+
+
+async def test_a_write_stopped_inside_qcow2_can_be_overtaken(tmp_path: Path):
+    path = str(tmp_path / "a.qcow2")
+    await registry.driver("qcow2").create(path, 4 << 20, {})
+    async with a_graph() as graph:
+        node = await graph.open({"driver": "qcow2", "file": {"driver": "blkdebug", "image.filename": path}})
+        debug = node.children["file"].node
+        assert isinstance(debug, BlkdebugNode)
+        debug.add_breakpoint("write_aio", "A")
+        first = asyncio.create_task(write_bytes(node, 0, b"1" * 4096))
+        await debug.wait_suspended("A")
+        second = asyncio.create_task(write_bytes(node, 8192, b"2" * 4096))
+        await write_bytes(node, 1 << 20, b"3" * 4096)
+        assert await read_bytes(node, 1 << 20, 4096) == b"3" * 4096
+        debug.resume("A")
+        await asyncio.gather(first, second)
+        expected = b"1" * 4096 + bytes(4096) + b"2" * 4096
+        assert await read_bytes(node, 0, 12288) == expected

@@ -20,6 +20,10 @@ MAX_VECTORS = 512
 class Codec(Protocol):
     """How a table looks on disk and in memory."""
 
+    load_event: str
+    update_event: str
+    """What fault injection knows reading and writing such tables as."""
+
     def decode(self, data: bytearray) -> MutableSequence[int]:
         """Entries in memory of a table's bytes."""
 
@@ -75,6 +79,8 @@ class TableCache:
                 if offset >= self.file.length:
                     raise BlockError(ErrorKind.CORRUPT, f"a table at {offset:#x} is past the end of the file")
                 data = bytearray(self.table_bytes)
+                if self.file.listens:
+                    await self.file.event(self.codec.load_event)
                 await read_padded(self.file, offset, [memoryview(data)])
                 table = Table(offset, self.codec.decode(data))
                 self._insert(table)
@@ -147,6 +153,8 @@ class TableCache:
         for table in ordered:
             at, data = self.codec.encode(table.entries, table.low, table.high)
             pieces.append((table.offset + at, data))
+        if pieces and self.file.listens:
+            await self.file.event(self.codec.update_event)
         await write_pieces(self.file, pieces)
         for table in ordered:
             table.low = table.high = 0

@@ -38,6 +38,9 @@ DEFAULT_REFCOUNT_CACHE = 8 << 20
 class L2Codec:
     """L2 tables: 64-bit big-endian words."""
 
+    load_event = "l2_load"
+    update_event = "l2_update"
+
     def decode(self, data: bytearray) -> array[int]:
         """Words in host order."""
         return q.table_from_bytes(data)
@@ -290,6 +293,8 @@ class Metadata:
         if counts.moved_from is not None:
             await self._move_refcount_table(counts.moved_from)
         else:
+            if self.file.listens:
+                await self.file.event("reftable_update")
             await self._write_entries(counts.table, counts.table_offset, counts.table_dirty)
         counts.table_dirty.clear()
 
@@ -307,6 +312,8 @@ class Metadata:
         counts.release(old[0] // size, old[1])
 
     async def _write_l1(self) -> None:
+        if self.l1_dirty and self.file.listens:
+            await self.file.event("l1_update")
         await self._write_entries(self.l1, self.header.l1_table_offset, self.l1_dirty)
         self.l1_dirty.clear()
 

@@ -135,6 +135,8 @@ class Qcow2Node(Node):
             elif run.kind is Kind.ZERO or backing is None:
                 clear(views)
             else:
+                if self.file.listens:
+                    await self.file.event("read_backing_aio")
                 await read_padded(backing, at, views)
             at += run.length
 
@@ -143,6 +145,8 @@ class Qcow2Node(Node):
             raise BlockError(
                 ErrorKind.CORRUPT, "a compressed cluster in an image that cannot have one", where=self.filename
             )
+        if self.file.listens:
+            await self.file.event("read_compressed")
         return await self.compression.read(run.entry, offset, buffers)
 
     @contextmanager
@@ -160,6 +164,8 @@ class Qcow2Node(Node):
         busy, key = self.metadata.busy, object()
         busy[key] = (run.host >> bits, (run.host + run.length - 1 >> bits) + 1)
         try:
+            if self.file.listens:
+                await self.file.event("read_aio")
             if self.cipher is None:
                 await read_padded(self.data_file, run.host, buffers)
             else:
@@ -196,6 +202,8 @@ class Qcow2Node(Node):
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         length = total(buffers)
         if flags & Write.COMPRESSED:
+            if self.file.listens:
+                await self.file.event("write_compressed")
             await self.compression.write(offset, buffers)
         elif self.cipher is not None and (offset | length) % q.SECTOR:
             await self._write_unaligned(offset, buffers)
@@ -224,6 +232,8 @@ class Qcow2Node(Node):
             if self.cipher is not None:
                 at = offset if self.cipher.by_guest_offset else host
                 buffers = [memoryview(self.cipher.encrypt(at, memoryview(gather(buffers))))]
+            if self.file.listens:
+                await self.file.event("write_aio")
             await self.data_file.write(host, buffers)
         finally:
             del busy[key]

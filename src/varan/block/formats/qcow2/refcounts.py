@@ -27,6 +27,9 @@ _TYPES = {16: "H", 32: "I", 64: "Q"}
 class RefcountCodec:
     """Refcount blocks: entries of 1 to 64 bits, big-endian; below a byte the first entry is in the lowest bits."""
 
+    load_event = "refblock_load"
+    update_event = "refblock_update_part"
+
     def __init__(self, bits: int) -> None:
         self.bits = bits
         self._unpacked: list[bytes] = []

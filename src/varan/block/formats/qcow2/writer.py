@@ -172,6 +172,8 @@ class Writer:
     async def _allocate(self, guest: int, count: int) -> tuple[int, int]:
         if self.metadata.header.has_data_file:
             return guest, count
+        if self.node.file.listens:
+            await self.node.file.event("cluster_alloc")
         first, found = await self.metadata.refcounts.allocate_run(count)
         return first * self.size, found
 
@@ -195,6 +197,8 @@ class Writer:
         if await self.node.reads_zero(start, end - start):
             return [] if plan.virgin and self.node.cipher is None else zeros(end - start)
         copy = memoryview(bytearray(end - start))
+        if self.node.file.listens:
+            await self.node.file.event("cow_read")
         await self.node.read(start, [copy])
         return [copy]
 
