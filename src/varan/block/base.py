@@ -259,6 +259,10 @@ class Node(abc.ABC):
     async def event(self, name: str) -> None:
         """A parent reached the point `name` ("l2_load", "read_aio"): fault injection acts on it. May raise or wait."""
 
+    def stored(self) -> int | None:
+        """Bytes that the node takes on the host's disk, holes left out. None: cannot tell."""
+        return None
+
     def identity(self) -> Hashable | None:
         """Equal for nodes over the same host file (cycle detection). None: cannot tell."""
         return None

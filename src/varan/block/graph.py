@@ -245,6 +245,11 @@ class Graph:
     async def _complete(self, node: Node, common: OpenOptions, overrides: Flat, place: _Place) -> Node:
         """Register a node that its driver made, and open the children that its image names."""
         node.node_name = common.node_name or ""
+        if node.node_name in self.nodes:
+            # Another one of that name was opened while this one's driver was at work.
+            await node.close()
+            await self._abandon(dict(node.children))
+            raise invalid(f"there is a node named '{node.node_name}' already")
         self.nodes[node.node_name] = node
         try:
             identity = chain_identity(node)

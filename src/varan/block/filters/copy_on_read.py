@@ -43,6 +43,9 @@ class CopyOnReadNode(PassingNode):
             return
         rest: Buffers = buffers
         end = offset + size_of(buffers)
+        if await self._is_here(offset, end):
+            await self._child.read(offset, buffers)
+            return
         # A write between reading the old data and keeping it would be lost, hence the hold.
         async with self._busy.hold(offset, end):
             while offset < end:
@@ -53,6 +56,14 @@ class CopyOnReadNode(PassingNode):
                     extent = await self._keep(offset, min(extent.length, _LARGEST), rest)
                 rest = advance(rest, extent.length)
                 offset += extent.length
+
+    async def _is_here(self, offset: int, end: int) -> bool:
+        while offset < end:
+            extent = await self._child.block_status(offset, end - offset)
+            if not extent.flags & Data.ALLOCATED:
+                return False
+            offset += extent.length
+        return True
 
     async def _keep(self, offset: int, length: int, buffers: Buffers) -> Extent:
         status = await chain_status(self._child, offset, length, self._base())

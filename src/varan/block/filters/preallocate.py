@@ -6,6 +6,7 @@ that dies before leaves a longer file, which formats tolerate.
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from varan.block.base import (
@@ -39,6 +40,7 @@ class PreallocateNode(PassingNode):
         self._end = self._child.length
         """Where the data ends: the length that parents see."""
         self._active = not self.read_only
+        self._growing = asyncio.Lock()
 
     @property
     def length(self) -> int:
@@ -47,6 +49,11 @@ class PreallocateNode(PassingNode):
     async def _grow(self, end: int) -> None:
         if end <= self._end:
             return
+        async with self._growing:
+            await self._reserve(end)
+        self._end = max(self._end, end)
+
+    async def _reserve(self, end: int) -> None:
         if self._active and end > self._child.length and self.granted[0] & Permission.RESIZE:
             wanted = -(-(end + self._extra) // self._align) * self._align
             try:
@@ -54,7 +61,6 @@ class PreallocateNode(PassingNode):
             except BlockError:
                 # It was only to make things faster: from now on the file grows as it is written.
                 self._active = False
-        self._end = end
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         await self._grow(offset + size_of(buffers))

@@ -80,6 +80,9 @@ class FileNode(Node):
     def identity(self) -> Hashable:
         return self._identity
 
+    def stored(self) -> int:
+        return os.fstat(self._fd).st_blocks * 512
+
     def permissions_changed(self, wanted: Permission, shared: Permission) -> None:
         if self._lock is not None:
             self._lock.apply(wanted, shared)
@@ -148,12 +151,7 @@ class FileNode(Node):
             except OSError as error:
                 if error.errno not in posix.UNSUPPORTED:
                     raise
-        try:
-            posix.fallocate(self._fd, posix.FALLOC_ZERO_RANGE, offset, length)
-        except OSError as error:
-            if error.errno in posix.UNSUPPORTED:
-                raise OSError(errno.EOPNOTSUPP, "no cheap zeroing") from None
-            raise
+        posix.zero_range(self._fd, offset, length)
 
     async def discard(self, offset: int, length: int) -> None:
         if not self.options.discard:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from varan.block.base import BlockError, Buffers, ErrorKind
 
@@ -90,14 +91,37 @@ def write_whole(fd: int, offset: int, buffers: Buffers, flags: int = 0) -> None:
         rest = advance(rest, count)
 
 
-def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
-    """fallocate(2), with the modes that posix_fallocate has not. Raises OSError."""
+@functools.cache
+def _fallocate() -> Callable[[int, int, int, int], int]:
     call = ctypes.CDLL(None, use_errno=True).fallocate
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return call
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """fallocate(2), with the modes that posix_fallocate has not. Raises OSError."""
+    call = _fallocate()
     while call(fd, mode, offset, length) != 0:
         number = ctypes.get_errno()
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
+
+
+def zero_range(fd: int, offset: int, length: int) -> None:
+    """Make a range within a file read as zeros and keep its space; EOPNOTSUPP where nothing cheap does. OSError."""
+    try:
+        try:
+            fallocate(fd, FALLOC_ZERO_RANGE, offset, length)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            # File systems that cannot do it at once (tmpfs) mostly can in two steps.
+            fallocate(fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length)
+            fallocate(fd, 0, offset, length)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            raise OSError(errno.EOPNOTSUPP, "no cheap zeroing") from None
+        raise
 
 
 def sync_data(fd: int) -> None:

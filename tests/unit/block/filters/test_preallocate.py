@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,18 @@ async def test_a_format_over_it_has_the_same_content(tmp_path: Path):
     async with a_graph() as graph:
         node = await graph.open(path)
         assert [(await read_bytes(node, at << 20, 1))[0] for at in range(8)] == list(range(8))
+
+
+async def test_writes_that_grow_the_file_at_once_all_count(tmp_path: Path):
+    path = raw_image(tmp_path)
+    async with a_graph() as graph:
+        source = {"driver": "preallocate", "prealloc-size": 4 * KIB, "prealloc-align": 4 * KIB}
+        node = await graph.open(source | {"file": {"driver": "file", "filename": path}})
+        order = list(range(100))
+        random.Random(5).shuffle(order)
+        await asyncio.gather(*(node.write(at * 1000, [memoryview(bytes([at]) * 1000)]) for at in order))
+        assert node.length == 100_000
+    assert Path(path).read_bytes() == b"".join(bytes([at]) * 1000 for at in range(100))
 
 
 @pytest.mark.parametrize("align", [0, 1, 513])

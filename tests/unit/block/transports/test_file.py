@@ -260,6 +260,23 @@ async def test_zeroes_keep_or_give_back_space(tmp_path: Path, unmap: bool):
     assert (os.stat(path).st_blocks == 0) is unmap
 
 
+async def test_what_cannot_be_zeroed_at_once_is_in_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real = posix.fallocate
+
+    def like_tmpfs(fd, mode, offset, length):
+        if mode & posix.FALLOC_ZERO_RANGE:
+            raise OSError(errno.EOPNOTSUPP, "no")
+        real(fd, mode, offset, length)
+
+    monkeypatch.setattr(posix, "fallocate", like_tmpfs)
+    path = raw_image(tmp_path, b"\xff" * (1 << 20))
+    async with a_graph() as graph:
+        node = await opened(graph, path)
+        await node.write_zeroes(4096, 65536)
+        assert await read_bytes(node, 4095, 65538) == b"\xff" + bytes(65536) + b"\xff"
+    assert os.stat(path).st_blocks * 512 >= 1 << 20
+
+
 async def test_zeroes_behind_the_end_make_the_file_longer(tmp_path: Path):
     async with a_graph() as graph:
         node = await opened(graph, raw_image(tmp_path, b"\xff" * 100), discard=True)
