@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from varan.accel.base import Exit, ExitReason, Vcpu, Vm
 from varan.core.clock import NANOSECONDS, Timer, TimerQueue
+from varan.errors import GenericError
 
 log = logging.getLogger("varan.accel")
 
@@ -100,6 +101,8 @@ class VcpuThread:
         self._counting = False
         """Whether the vCPUs' time-stamp counters advance; follows `_running`, on the thread itself."""
         self._stopping = False
+        self._ended = False
+        """Whether nobody looks at `_work` any more; guarded by `_wake`."""
         self._alarm = Alarm(self.kick)
         self._started: Future[None] = Future()
         if timers is not None:
@@ -118,10 +121,16 @@ class VcpuThread:
             current.kick()
 
     def call(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work` on the thread between two runs of guest code. Inline when called from the thread itself."""
+        """Run `work` on the thread between two runs of guest code. Inline when called from the thread itself.
+
+        A future that is cancelled before its turn takes `work` with it. GenericError is raised by that of an ended
+        thread.
+        """
         future: Future[T] = Future()
 
         def perform() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(work())
             except BaseException as error:
@@ -129,10 +138,14 @@ class VcpuThread:
 
         if threading.current_thread() is self._thread:
             perform()
-        elif self._stopping:
-            future.set_exception(RuntimeError("the vCPU thread has ended"))
+            return future
+        with self._wake:
+            ended = self._ended
+            if not ended:
+                self._work.append(perform)
+        if ended:
+            future.set_exception(GenericError("The machine has ended"))
         else:
-            self._work.append(perform)
             self.kick()
         return future
 
@@ -182,8 +195,10 @@ class VcpuThread:
         self._started.set_result(None)
         try:
             while not self._stopping:
-                self._turn()
+                self._turn_or_fail()
         finally:
+            with self._wake:
+                self._ended = True
             while self._work:
                 self._work.popleft()()
             for vcpu in self.vcpus:
@@ -198,6 +213,19 @@ class VcpuThread:
                 vcpu.start_counter()
             else:
                 vcpu.stop_counter()
+
+    def _turn_or_fail(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:
+            # Whatever a device did wrong, the thread goes on: the control plane asks it things.
+            log.exception("a device or the accelerator failed while a vCPU ran")
+            vcpu, self._current = self._current or self.vcpus[0], None
+            self._leave(vcpu, Exit(ExitReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
+
+    def _leave(self, vcpu: Vcpu, exit: Exit) -> None:
+        self._running = False
+        self._on_exit(vcpu, exit)
 
     def _turn(self) -> None:
         while self._work:
@@ -231,15 +259,10 @@ class VcpuThread:
             self._woken = False
             self._current = None
             return
-        try:
-            exit = vcpu.run()
-        except Exception as error:
-            exit = Exit(ExitReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-            log.exception("a device or the accelerator failed while a vCPU ran")
+        exit = vcpu.run()
         self._current = None
         if exit.reason in (ExitReason.SHUTDOWN, ExitReason.INTERNAL_ERROR):
-            self._running = False
-            self._on_exit(vcpu, exit)
+            self._leave(vcpu, exit)
 
     def _sleep(self, nanoseconds: int | None) -> None:
         with self._wake:

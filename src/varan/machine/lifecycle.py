@@ -33,6 +33,8 @@ GUEST_CAUSES = frozenset(
 )
 """Causes that count as the guest's own doing in events."""
 
+ENDED = "The machine has ended"
+
 
 class Guest(Protocol):
     """The parts of a machine whose execution the lifecycle controls."""
@@ -72,11 +74,13 @@ class Lifecycle:
         self._task = self._loop.create_task(self._serve(), name="lifecycle")
 
     async def close(self) -> None:
-        """Take no more requests. The guest must have been paused."""
+        """Take no more requests; those that wait raise GenericError. The guest must have been paused."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            while not self._queue.empty():
+                _refuse(self._queue.get_nowait()[1], GenericError(ENDED))
         if not self._ended.done():
             self._ended.cancel()
 
@@ -135,11 +139,13 @@ class Lifecycle:
             work, future = await self._queue.get()
             try:
                 await work()
+            except asyncio.CancelledError:
+                _refuse(future, GenericError(ENDED))
+                raise
             except Exception as error:
                 if future is None:
                     log.exception("a request of the guest failed")
-                elif not future.done():
-                    future.set_exception(error)
+                _refuse(future, error)
             else:
                 if future is not None and not future.done():
                     future.set_result(None)
@@ -194,3 +200,8 @@ class Lifecycle:
         self._guest.stop_clock()
         if not self._ended.done():
             self._ended.set_result(cause)
+
+
+def _refuse(future: asyncio.Future[None] | None, error: Exception) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)

@@ -11,6 +11,7 @@ from tests.support.fake_vm import IdleVcpu, IdleVm
 from varan.accel.base import SHUTDOWN, Exit, ExitReason, Vcpu
 from varan.accel.executor import VcpuThread
 from varan.core.clock import TimerQueue, VirtualClock
+from varan.errors import GenericError
 
 SOON = 10
 """Seconds that nothing here may take."""
@@ -152,8 +153,40 @@ def test_closing_releases_the_vcpus_and_refuses_further_work() -> None:
     bench.thread.resume()
     bench.thread.close()
     assert bench.vcpu.closed
-    with pytest.raises(RuntimeError):
+    with pytest.raises(GenericError, match="The machine has ended"):
         bench.thread.call(lambda: None).result(SOON)
+
+
+def test_work_that_is_cancelled_before_its_turn_is_not_done_and_harms_nobody(bench: Bench) -> None:
+    done: list[str] = []
+    entered, go_on = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        entered.set()
+        go_on.wait(SOON)
+
+    bench.thread.call(occupy)
+    assert entered.wait(SOON)
+    waiting = bench.thread.call(lambda: done.append("cancelled"))
+    assert waiting.cancel()
+    go_on.set()
+    bench.thread.call(lambda: done.append("next")).result(SOON)
+    assert done == ["next"]
+
+
+def test_a_failing_timer_becomes_an_internal_error_and_the_thread_still_answers(bench: Bench) -> None:
+    clock = VirtualClock()
+    clock.start()
+
+    def fail() -> None:
+        raise ValueError("a timer slipped")
+
+    with bench.lock:
+        bench.timers.timer(clock, fail).arm(0)
+    bench.thread.resume()
+    assert bench.exited.wait(SOON)
+    assert bench.exits == [Exit(ExitReason.INTERNAL_ERROR, "ValueError: a timer slipped")]
+    assert bench.thread.call(lambda: "alive").result(SOON) == "alive"
 
 
 def test_a_vcpu_that_cannot_be_made_fails_the_constructor() -> None:

@@ -170,3 +170,20 @@ async def test_requests_from_many_sides_happen_one_after_the_other(guest: IdleGu
     kinds = [kind for kind in guest.kinds() if kind != "RESET"]
     assert kinds == ["RESUME", "STOP"] * (len(kinds) // 2)
     assert guest.restarts == 20
+
+
+async def test_requests_that_wait_when_the_machine_is_released_fail(guest: IdleGuest) -> None:
+    lifecycle = guest.lifecycle
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def restart() -> None:
+        begun.set()
+        await never.wait()
+
+    guest.restart = restart  # type: ignore[method-assign]
+    requests = [asyncio.ensure_future(work()) for work in (lifecycle.reset, lifecycle.cont, lifecycle.stop)]
+    await begun.wait()
+    await lifecycle.close()
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["The machine has ended"] * 3
