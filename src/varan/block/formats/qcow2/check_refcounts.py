@@ -38,8 +38,10 @@ def encode(counts: Words, bits: int) -> bytes:
         per_byte = 8 // bits
         shifts = np.arange(0, 8, bits, dtype=np.uint8)
         pieces = counts.astype(np.uint8).reshape(-1, per_byte) << shifts
-        return np.bitwise_or.reduce(pieces, axis=1).astype(np.uint8).tobytes()
-    return counts.astype(f">u{bits // 8}").tobytes()
+        packed: NDArray[np.uint8] = np.bitwise_or.reduce(pieces, axis=1)
+        return packed.astype(np.uint8).tobytes()
+    data: bytes = counts.astype(f">u{bits // 8}").tobytes()
+    return data
 
 
 @dataclass(frozen=True, slots=True)

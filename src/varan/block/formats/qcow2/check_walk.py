@@ -93,7 +93,8 @@ class Walk:
         outside = (offsets >= np.uint64(max(image.length, 1))) & ~bad
         if outside.any():
             await self._outside(root, np.flatnonzero(outside).tolist(), entries)
-        return offsets[(offsets != 0) & ~bad & ~outside]
+        usable: Words = offsets[(offsets != 0) & ~bad & ~outside]
+        return usable
 
     async def _outside(self, root: Root, indexes: list[int], entries: Words) -> None:
         """L2 tables past the end of the file hold nothing: dropping the reference changes no byte of the disk."""

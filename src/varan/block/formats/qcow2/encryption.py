@@ -96,7 +96,7 @@ async def open_cipher(
 
 @dataclass(frozen=True, slots=True)
 class NewEncryption:
-    """How a new image is encrypted: `area_length` bytes have to be set aside, of which `start` are the first."""
+    """How a new image is encrypted: `area_length` bytes have to be set aside for `start`."""
 
     method: int
     start: bytes = b""
@@ -125,7 +125,8 @@ async def new_encryption(options: Mapping[str, str], secret: Callable[[str], byt
     header = keyslots.header_from(given)
     milliseconds = keyslots.iteration_time(given)
     start, _ = await keyslots.offload(lambda: keyslots.build(header, password, milliseconds))
-    return NewEncryption(q.CRYPT_LUKS, start, header.payload_offset * SECTOR)
+    length = header.payload_offset * SECTOR
+    return NewEncryption(q.CRYPT_LUKS, start.ljust(length, b"\0"), length)
 
 
 async def encryption_info(header: Header, file: Node) -> dict[str, object] | None:

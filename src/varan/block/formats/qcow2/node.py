@@ -42,7 +42,7 @@ class Cipher(Protocol):
     def decrypt(self, offset: int, view: memoryview) -> None:
         """In place."""
 
-    def encrypt(self, offset: int, data: memoryview) -> bytes:
+    def encrypt(self, offset: int, data: memoryview) -> bytes | memoryview:
         """A copy."""
 
 
@@ -287,7 +287,7 @@ class Qcow2Node(Node):
     async def block_status(self, offset: int, length: int) -> Extent:
         run = await self.metadata.run(offset, length)
         if run.kind is Kind.UNALLOCATED:
-            return self._unallocated(offset, run.length)
+            return self._unallocated(offset, run)
         if run.kind is Kind.COMPRESSED:
             return Extent(run.length, Data.DATA | Data.ALLOCATED | Data.COMPRESSED)
         flags = Data.ALLOCATED | (Data.ZERO if run.kind is Kind.ZERO else Data.DATA)
@@ -300,11 +300,13 @@ class Qcow2Node(Node):
             run = run._replace(length=min(run.length, below.length))
         return Extent(run.length, flags | Data.RAW_OFFSET, run.host, self.data_file)
 
-    def _unallocated(self, offset: int, length: int) -> Extent:
-        backing = self.backing
-        if backing is None or offset >= backing.length:
-            return Extent(length, Data.ZERO if backing is None else Data.NONE)
-        return Extent(min(length, backing.length - offset), Data.NONE)
+    def _unallocated(self, offset: int, run: Run) -> Extent:
+        rest = self.backing.length - offset if self.backing is not None else 0
+        flags = Data.NONE if rest > 0 else Data.ZERO
+        length = min(run.length, rest) if rest > 0 else run.length
+        if run.host and self.cipher is None:
+            return Extent(length, flags | Data.RAW_OFFSET, run.host, self.data_file)
+        return Extent(length, flags)
 
     async def _is_preallocated(self) -> bool:
         """Much is allocated here that is a hole in the file: worth asking the file what is zeros."""
