@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """See `Pipe.write`."""
-        if not self._open:
+        if not self._open or self._transport.is_closing():
             return len(data)
         if self._blocked:
             self._starved = True

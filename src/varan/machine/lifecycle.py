@@ -74,7 +74,7 @@ class Lifecycle:
         self._task = self._loop.create_task(self._serve(), name="lifecycle")
 
     async def close(self) -> None:
-        """Take no more requests; those that wait raise GenericError. The guest must have been paused."""
+        """Take no more requests; those that wait raise GenericError."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -206,9 +206,9 @@ class Machine:
         self._closed = True
         for thread in self._threads:
             thread.hold()
+        await self.lifecycle.close()
         for thread in self._threads:
             await asyncio.to_thread(thread.close)
-        await self.lifecycle.close()
         if self._vm is not None:
             self._vm.close()
         for chardev in self.chardevs.values():

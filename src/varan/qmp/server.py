@@ -73,7 +73,8 @@ class QmpProtocol(asyncio.BufferedProtocol):
         """Send all of it, or nothing while the client does not read."""
         if self._blocked:
             return 0
-        self._transport.write(data)
+        if not self._transport.is_closing():
+            self._transport.write(data)
         return len(data)
 
     def close(self) -> None:

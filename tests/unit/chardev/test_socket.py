@@ -253,6 +253,19 @@ async def test_writes_after_the_peer_left_are_dropped(make, connect, path, recor
     assert pipe.write(b"nobody") == 6
 
 
+async def test_a_burst_to_a_peer_that_left_is_dropped_without_a_word(make, connect, path, recorder, caplog):
+    server = make("socket", path=path, server="on", wait="off")
+    server.attach(recorder)
+    await server.open()
+    peer = await connect(path)
+    pipe = await recorder.connected()
+    peer.close()
+    # No turn of the loop between: the chardev has not been told yet.
+    assert [pipe.write(b"x") for _ in range(50)] == [1] * 50
+    await recorder.until_event("closed")
+    assert caplog.records == []
+
+
 async def test_pipe_close_ends_the_connection_after_what_was_written(make, connect, path, recorder):
     server = make("socket", path=path, server="on", wait="off")
     server.attach(recorder)
