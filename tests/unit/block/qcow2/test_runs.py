@@ -61,7 +61,7 @@ def test_subclusters_of_one_kind_are_one_run_across_clusters() -> None:
     table = array("Q", [4 * C, high, 5 * C, 0b111, 0, 1 << 32])
     extended = ExtendedMapper(EXTENDED, data_file=False)
     assert extended.run(table, 0, 30 * SUB + 1, 4 * C) == Run(Kind.DATA, 5 * SUB - 1, 4 * C + 30 * SUB + 1)
-    assert extended.run(table, 0, 0, 4 * C) == Run(Kind.UNALLOCATED, 30 * SUB)
+    assert extended.run(table, 0, 0, 4 * C) == Run(Kind.UNALLOCATED, 30 * SUB, 4 * C)
     assert extended.run(table, 2, 0, 4 * C) == Run(Kind.ZERO, SUB)
 
 

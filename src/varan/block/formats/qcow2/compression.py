@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from varan.block.base import BlockError, Buffers, ErrorKind
@@ -83,7 +84,7 @@ class Compression:
             count = min(length, self.size - skip)
             scatter(memoryview(self._last[1])[skip : skip + count], part(buffers, 0, count))
             return count
-        entries = await self._entries(entry, offset, length)
+        entries = self._entries(entry, offset, length)
         plain = await self._load(entries)
         count = min(length, len(entries) * self.size - skip)
         done = 0
@@ -95,13 +96,13 @@ class Compression:
         self._last = (entries[-1], plain[-1])
         return count
 
-    async def _entries(self, entry: int, offset: int, length: int) -> list[int]:
-        """The entries of compressed clusters that follow one another."""
+    def _entries(self, entry: int, offset: int, length: int) -> list[int]:
+        """The entries of compressed clusters that follow one another, as far as they are in memory."""
         entries = [entry]
         at = offset - offset % self.size + self.size
         while at < offset + length and len(entries) < MAX_BATCH:
-            run = await self.metadata.run(at, self.size)
-            if run.kind is not Kind.COMPRESSED:
+            run = self.metadata.cached_run(at, self.size)
+            if run is None or run.kind is not Kind.COMPRESSED:
                 break
             entries.append(run.entry)
             at += self.size
@@ -109,23 +110,26 @@ class Compression:
 
     async def _load(self, entries: list[int]) -> list[bytes]:
         """The plain clusters of `entries`: neighbours in the file are read together."""
-        geometry = self.metadata.geometry
-        extents = [geometry.compressed_extent(entry) for entry in entries]
+        extents = [self.metadata.geometry.compressed_extent(entry) for entry in entries]
+        groups: list[list[tuple[int, int]]] = []
+        end = -1
+        for extent in extents:
+            if groups and groups[-1][0][0] <= extent[0] <= end:
+                groups[-1].append(extent)
+            else:
+                groups.append([extent])
+                end = -1
+            end = max(end, sum(extent))
+        bits = self.metadata.geometry.cluster_bits
         jobs: list[Callable[[], bytes]] = []
-        index = 0
-        while index < len(extents):
-            start, length = extents[index]
-            stop, end = index + 1, start + length
-            while stop < len(extents) and start <= extents[stop][0] <= end:
-                end = max(end, sum(extents[stop]))
-                stop += 1
-            data = memoryview(bytearray(end - start))
-            bits = geometry.cluster_bits
-            with self.node.holding(start >> bits, (end >> bits) + 1):
+        with ExitStack() as held:
+            for group in groups:
+                held.enter_context(self.node.holding(group[0][0] >> bits, (max(map(sum, group)) >> bits) + 1))
+            for group in groups:
+                start = group[0][0]
+                data = memoryview(bytearray(max(map(sum, group)) - start))
                 await read_padded(self.node.file, start, [data])
-            for at, size in extents[index:stop]:
-                jobs.append(self._job(data[at - start : at - start + size]))
-            index = stop
+                jobs += [self._job(data[at - start : at - start + size]) for at, size in group]
         return await self._in_threads(jobs)
 
     def _job(self, data: memoryview) -> Callable[[], bytes]:

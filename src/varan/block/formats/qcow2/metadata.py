@@ -88,10 +88,10 @@ class Metadata:
         self._check_inside("refcount table", header.refcount_table_offset)
         self.l1 = await self.read_table(header.l1_table_offset, header.l1_size)
         self.l1_dirty.clear()
+        entries = header.refcount_table_clusters * self.geometry.cluster_size // 8
+        table = await self.read_table(header.refcount_table_offset, entries)
+        self.refcounts.load(table, header.refcount_table_offset)
         if writable:
-            entries = header.refcount_table_clusters * self.geometry.cluster_size // 8
-            table = await self.read_table(header.refcount_table_offset, entries)
-            self.refcounts.load(table, header.refcount_table_offset)
             self.guard.build(header, self.l1, table)
 
     def _check_inside(self, name: str, offset: int) -> None:
@@ -165,36 +165,36 @@ class Metadata:
 
     def cached_run(self, offset: int, length: int) -> Run | None:
         """The run at a guest offset where no I/O is needed to tell; None otherwise. Raises BlockError."""
+        geometry = self.geometry
         table_offset, index = self.locate(offset)
         if not table_offset:
-            return None
+            return Run(Kind.UNALLOCATED, min(length, geometry.l2_coverage - offset % geometry.l2_coverage))
         table = self.l2.peek(table_offset)
         if table is None:
             return None
-        return self.mapper.run(table.entries, index, offset & (self.geometry.cluster_size - 1), length)
+        return self.mapper.run(table.entries, index, offset & (geometry.cluster_size - 1), length)
 
     async def run(self, offset: int, length: int) -> Run:
-        """The run of 1 to `length` bytes at a guest offset, merged across tables. Raises BlockError."""
-        found = await self._slice_run(offset, length)
+        """The run of 1 to `length` bytes at a guest offset, merged across tables in memory. Raises BlockError.
+
+        It is as of now: nothing is waited for between the look-up and the return.
+        """
+        found = self.cached_run(offset, length)
+        if found is None:
+            await self.l2.get(self.locate(offset)[0])
+            found = self.cached_run(offset, length)
+            if found is None:
+                return await self.run(offset, length)
+        span = self.slice_entries << self.geometry.cluster_bits
         while found.length < length and found.kind is not Kind.COMPRESSED:
             at = offset + found.length
-            if at % (self.slice_entries << self.geometry.cluster_bits):
-                break
-            more = await self._slice_run(at, length - found.length)
-            if more.kind is not found.kind:
+            more = self.cached_run(at, length - found.length) if at % span == 0 else None
+            if more is None or more.kind is not found.kind:
                 break
             if more.host != (found.host + found.length if found.host or found.kind is Kind.DATA else 0):
                 break
             found = found._replace(length=found.length + more.length)
         return found
-
-    async def _slice_run(self, offset: int, length: int) -> Run:
-        table_offset, index = self.locate(offset)
-        if not table_offset:
-            coverage = self.geometry.l2_coverage
-            return Run(Kind.UNALLOCATED, min(length, coverage - offset % coverage))
-        table = await self.l2.get(table_offset)
-        return self.mapper.run(table.entries, index, offset & (self.geometry.cluster_size - 1), length)
 
     # Changes (the lock is held).
 
