@@ -26,7 +26,7 @@ from varan.block.base import (
     no_secrets,
 )
 from varan.block.edges import Edges
-from varan.block.naming import AutomaticNames, protocol_of, relative_to
+from varan.block.naming import AutomaticNames, relative_to
 from varan.block.options import Flat, driver_options, expand, flatten, inherited, invalid, take_child, take_common
 from varan.block.request import read_bytes
 from varan.block.throttle_group import ThrottleGroup
@@ -380,12 +380,7 @@ def _protocol(flat: Flat) -> str:
     filename = flat.get("filename")
     if not isinstance(filename, str):
         raise invalid("a file name or a driver must be given")
-    prefix = protocol_of(filename)
-    if prefix is None:
-        return registry.path_driver(filename)
-    if prefix not in registry.names() or not registry.driver(prefix).is_protocol:
-        raise BlockError(ErrorKind.INVALID, f"unknown protocol '{prefix}'", where=filename)
-    return prefix
+    return registry.protocol_for(filename)
 
 
 def _place_filename(driver: type[Driver] | None, flat: Flat) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from varan.block import registry, request
 from varan.block.base import Data, Node, OpenOptions, Write, no_secrets
 from varan.block.graph import Graph, Source
-from varan.block.naming import protocol_of
 
 Bytes = bytes | bytearray | memoryview
 """What can be written."""
@@ -199,6 +198,4 @@ async def create_image(
     texts = {
         name: ("on" if value else "off") if isinstance(value, bool) else str(value) for name, value in options.items()
     }
-    if protocol_of(filename) not in (None, "file") and format == "raw":
-        format = str(protocol_of(filename))
     await registry.driver(format).create(filename, size, texts, open_options(False, secrets, {}).secret)

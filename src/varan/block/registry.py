@@ -7,6 +7,7 @@ import os
 import stat
 
 from varan.block.base import BlockError, Driver, ErrorKind
+from varan.block.naming import protocol_of
 
 _MODULES: dict[str, str] = {
     "blkdebug": "varan.block.filters.blkdebug",
@@ -46,8 +47,20 @@ def driver(name: str) -> type[Driver]:
     return found
 
 
-def path_driver(path: str) -> str:
-    """The protocol driver for a plain path: devices have their own."""
+def protocol_for(filename: str) -> str:
+    """The protocol driver that a file name means: its prefix, `host_device` for a device, `file` otherwise.
+
+    Raises BlockError (INVALID) for an unknown prefix.
+    """
+    prefix = protocol_of(filename)
+    if prefix is None:
+        return _path_driver(filename)
+    if prefix not in _MODULES or not driver(prefix).is_protocol:
+        raise BlockError(ErrorKind.INVALID, f"unknown protocol '{prefix}'", where=filename)
+    return prefix
+
+
+def _path_driver(path: str) -> str:
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):

@@ -354,7 +354,7 @@ OPTION_TREES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OPTION_TREES)
 def test_any_options_open_or_are_refused_and_nothing_stays_open(source: dict[str, object]):
     with tempfile.TemporaryDirectory() as directory:

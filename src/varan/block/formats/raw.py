@@ -28,7 +28,6 @@ from varan.block.base import (
     Write,
     no_secrets,
 )
-from varan.block.naming import protocol_of
 from varan.block.options import json_name
 
 _GUARDED = 512
@@ -160,7 +159,7 @@ class RawDriver(Driver):
     async def create(
         cls, filename: str, size: int, options: dict[str, str], secret: Callable[[str], bytes] = no_secrets
     ) -> None:
-        await registry.driver(protocol_of(filename) or "file").create(filename, size, options)
+        await registry.driver(registry.protocol_for(filename)).create(filename, size, options)
 
 
 DRIVER = RawDriver

@@ -56,6 +56,7 @@ class FileNode(Node):
         self._regular = stat.S_ISREG(status.st_mode)
         self._identity = (status.st_dev, status.st_ino, status.st_rdev)
         self._unflushed = False
+        self._flushes = 0
         self._lost = False
         self._nowait_read = self._nowait_write = True
         self._direct = Direct(fd, self._run, lambda: self._length) if options.cache_direct else None
@@ -171,9 +172,11 @@ class FileNode(Node):
     async def flush(self) -> None:
         if self._lost:
             raise BlockError(ErrorKind.IO, "an earlier flush failed: written data is lost", where=self._path)
-        if not self._unflushed or self.options.cache_no_flush:
+        # While another flush is under way, what it covers is not on the disk yet: it counts as nothing here.
+        if not (self._unflushed or self._flushes) or self.options.cache_no_flush:
             return
         self._unflushed = False
+        self._flushes += 1
         try:
             await self._wait(posix.sync_data, self._fd)
         except BlockError as error:
@@ -181,6 +184,11 @@ class FileNode(Node):
             self._unflushed = True
             self._lost = error.kind is not ErrorKind.NO_SPACE
             raise
+        except BaseException:
+            self._unflushed = True
+            raise
+        finally:
+            self._flushes -= 1
 
     async def block_status(self, offset: int, length: int) -> Extent:
         end = min(offset + length, self._length)

@@ -234,6 +234,29 @@ async def test_flushes_happen_only_where_something_was_written(tmp_path: Path, m
         assert len(synced) == 1
 
 
+async def test_a_flush_does_not_rely_on_one_that_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    started, finish = threading.Semaphore(0), threading.Event()
+
+    def slow(fd):
+        started.release()
+        assert finish.wait(10)
+
+    async with a_graph() as graph:
+        node = await opened(graph, raw_image(tmp_path, b"x" * 512))
+        await write_bytes(node, 0, b"y")
+        monkeypatch.setattr(os, "fdatasync", slow)
+        first = asyncio.create_task(node.flush())
+        await asyncio.to_thread(started.acquire, timeout=10)
+        second = asyncio.create_task(node.flush())
+        await asyncio.to_thread(started.acquire, timeout=10)
+        assert not first.done() and not second.done()
+        finish.set()
+        await asyncio.gather(first, second)
+        monkeypatch.setattr(os, "fdatasync", lambda fd: pytest.fail("nothing is left to flush"))
+        await node.flush()
+        monkeypatch.undo()
+
+
 async def test_status_tells_holes_from_data(tmp_path: Path):
     path = raw_image(tmp_path, b"", 4 << 20)
     with open(path, "r+b") as stream:

@@ -15,7 +15,7 @@ from varan.block.formats.qcow2.header import Header, default_feature_names
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.formats.qcow2.resize import preallocate, truncate
 from varan.block.graph import Graph
-from varan.block.naming import plain_path, protocol_of, relative_to
+from varan.block.naming import plain_path, relative_to
 from varan.core.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ async def _abandon(graph: Graph) -> None:
 
 
 async def _make_file(filename: str, size: int, made: list[str]) -> None:
-    protocol = protocol_of(filename) or "file"
+    protocol = registry.protocol_for(filename)
     path = plain_path(filename)
     fresh = protocol == "file" and not os.path.lexists(path)
     await registry.driver(protocol).create(filename, size, {})
@@ -206,12 +206,12 @@ async def _write_empty(graph: Graph, filename: str, wish: Wish) -> None:
 
 
 async def _open_protocol(graph: Graph, filename: str) -> Node:
-    return await graph.open({"driver": protocol_of(filename) or "file", "filename": filename})
+    return await graph.open({"driver": registry.protocol_for(filename), "filename": filename})
 
 
 async def _complete(graph: Graph, filename: str, wish: Wish, plan: NewEncryption | None) -> None:
     """Bring an empty image to its size, and give it backing file, encryption and names."""
-    source: dict[str, Any] = {"driver": "qcow2", "file": {"driver": protocol_of(filename) or "file"}, "backing": None}
+    source: dict[str, Any] = {"driver": "qcow2", "file": {"driver": registry.protocol_for(filename)}, "backing": None}
     source["file"]["filename"] = filename
     source["lazy-refcounts"] = False
     node = await graph.open(source)
