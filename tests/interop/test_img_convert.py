@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.image_tools import Outcome, qemu_img, qemu_io, varan_img
+from tests.support.image_programs import Outcome, qemu_img, qemu_io, varan_img
 
 pytestmark = pytest.mark.interop
 

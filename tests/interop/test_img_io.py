@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.image_tools import qemu_img, qemu_io, varan_io, without_times
+from tests.support.image_programs import qemu_img, qemu_io, varan_io, without_times
 
 pytestmark = pytest.mark.interop
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.support.image_tools import qemu_img, qemu_io, varan_img
+from tests.support.image_programs import qemu_img, qemu_io, varan_img
 
 pytestmark = pytest.mark.interop
 

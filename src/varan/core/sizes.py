@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 _SIZE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>[bkmgtpe]?)", re.IGNORECASE)
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+")
@@ -24,9 +23,10 @@ def parse_size(text: str, unit: int = 1) -> int | None:
     elif match := _SIZE.fullmatch(text):
         suffix = match["suffix"].lower()
         factor = _UNITS[suffix] if suffix else unit
-        if factor == 1 and "." in match["number"]:
+        whole, point, part = match["number"].partition(".")
+        if factor == 1 and point:
             return None
-        size = int(Fraction(match["number"]) * factor)
+        size = int(whole) * factor + int(part or "0") * factor // 10 ** len(part)
     else:
         return None
     return size if size < _LIMIT else None

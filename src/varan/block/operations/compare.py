@@ -5,12 +5,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, Data, Node
+from varan.block.drive import run_now
 from varan.block.operations.extents import ChainExtent, chain_extent
 from varan.block.operations.zeros import first_difference, first_nonzero
 
-CHUNK = 2 << 20
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+CHUNK = 1 << 20
+SIDE_BY_SIDE = 256 << 10
+"""Bytes from which on it pays to read both images at the same time."""
 SECTOR = 512
 """Differences are told by the sector they are in."""
 
@@ -49,9 +56,17 @@ class Comparison:
         self._strict = strict
         self._progress = progress
         self._buffers = (bytearray(CHUNK), bytearray(CHUNK))
+        self._helper: ThreadPoolExecutor | None = None
 
     async def run(self) -> Result:
         """Compare until the first difference. Raises BlockError when an image cannot be read."""
+        try:
+            return await self._run()
+        finally:
+            if self._helper is not None:
+                self._helper.shutdown()
+
+    async def _run(self) -> Result:
         one, two = self._nodes
         common, total = sorted((one.length, two.length))
         if self._strict and common != total:
@@ -92,12 +107,29 @@ class Comparison:
         one, two = self._buffers
         for start in range(at, at + length, CHUNK):
             size = min(CHUNK, at + length - start)
-            for node, buffer in zip(self._nodes, self._buffers, strict=True):
-                await node.read(start, [memoryview(buffer)[:size]])
+            await self._read_both(start, size)
             same = one == two if size == CHUNK else False
             if not same and (difference := first_difference(one, two, size)) < size:
                 return start + difference
         return None
+
+    async def _read_both(self, start: int, size: int) -> None:
+        """Fill both buffers; side by side where the nodes block their thread and share nothing."""
+        one, two = self._nodes
+        views = [[memoryview(buffer)[:size]] for buffer in self._buffers]
+        if size < SIDE_BY_SIDE or not (one.options.inline and two.options.inline) or one is two:
+            await one.read(start, views[0])
+            await two.read(start, views[1])
+            return
+        if self._helper is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._helper = ThreadPoolExecutor(1, "varan-compare")
+        other = self._helper.submit(run_now, two.read(start, views[1]))
+        try:
+            await one.read(start, views[0])
+        finally:
+            other.result()
 
     async def _find_nonzero(self, node: Node, index: int, at: int, length: int) -> int | None:
         buffer = self._buffers[index]

@@ -13,7 +13,10 @@ from varan.block.operations.pipeline import Pipeline
 from varan.block.operations.source import Buffers, Piece, Reading, Sources
 from varan.block.request import write, zero
 
-CHUNK = 2 << 20
+CHUNK = 1 << 20
+"""Bytes read at a time: a few pieces fit into a processor's cache on their way."""
+COMPRESSED_CHUNK = 4 << 20
+"""Bytes that are compressed at a time, in threads."""
 MAX_GRAIN = 64 << 10
 
 Progress = Callable[[int, int], None]
@@ -53,7 +56,7 @@ def convert(sources: Sequence[Node], target: Node, options: ConvertOptions) -> N
     graphs, and no event loop may be using them.
     """
     reading = Reading(
-        chunk=CHUNK,
+        chunk=COMPRESSED_CHUNK if options.compressed else CHUNK,
         alignment=_alignment(target, options),
         only_top=options.target_has_backing,
         expand_zeros=options.sparse == 0 and not options.compressed,

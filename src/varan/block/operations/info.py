@@ -7,12 +7,13 @@ from typing import Any
 
 from varan.block.base import Node
 from varan.block.naming import relative_to
+from varan.block.options import json_name
 
 
 async def image_info(node: Node) -> dict[str, Any]:
     """The ImageInfo of one image (not of those below it). Raises BlockError."""
     info: dict[str, Any] = {
-        "filename": node.filename,
+        "filename": _reopening_name(node),
         "format": node.driver,
         "virtual-size": node.length,
         "dirty-flag": False,
@@ -33,6 +34,15 @@ async def image_info(node: Node) -> dict[str, Any]:
 
         info |= await describe(node)
     return info
+
+
+def _reopening_name(node: Node) -> str:
+    """A name that opens the image again, with the options that its file name does not imply."""
+    needed = {key: value for key, value in node.options.driver_options.items() if key.startswith("encrypt.")}
+    if not needed or "file" not in node.children:
+        return node.filename
+    file = node.children["file"].node
+    return json_name(needed | {"driver": node.driver, "file": {"driver": file.driver, "filename": file.filename}})
 
 
 def allocated_size(node: Node) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from varan.block.base import Data, Node
-from varan.block.operations.extents import ChainExtent, walk
+from varan.block.operations.extents import ChainExtent, layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ async def image_map(node: Node, start: int = 0, length: int | None = None) -> As
     """The map of `length` bytes from `start` (to the end when None). Raises BlockError."""
     end = node.length if length is None else min(start + length, node.length)
     current: MapEntry | None = None
-    async for extent in walk(node, start, max(end - start, 0)):
-        entry = _entry(extent)
+    chain = layers(node)
+    while start < end:
+        entry = _entry(await _first_extent(chain, start, end - start))
+        start += entry.length
         if current is None:
             current = entry
         elif current.continued_by(entry):
@@ -47,6 +49,18 @@ async def image_map(node: Node, start: int = 0, length: int | None = None) -> As
             current = entry
     if current is not None:
         yield current
+
+
+async def _first_extent(chain: list[Node], start: int, length: int) -> ChainExtent:
+    """The extent at `start`, told by the topmost layer that knows: bytes behind a short backing file are zeros of the
+    layer above it, which need not have them."""
+    last = len(chain) - 1
+    for depth, layer in enumerate(chain):
+        extent = await layer.block_status(start, length)
+        length = extent.length
+        if depth == last or extent.flags & (Data.DATA | Data.ZERO):
+            return ChainExtent(start, length, extent.flags, depth, layer, extent.offset, extent.file)
+    raise AssertionError("a chain has a layer")
 
 
 def _entry(extent: ChainExtent) -> MapEntry:

@@ -16,6 +16,7 @@ _ENCRYPTION_ORDER = (
     "hash-alg",
     "cipher-alg",
     "uuid",
+    "ivgen-hash-alg",
     "format",
     "cipher-mode",
     "slots",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from varan.cli.img.process import run_process
 from varan.cli.message import complain
 from varan.cli.option import HelpRequested, UsageError
 from varan.errors import VaranError
@@ -63,6 +64,11 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         return _BROKEN_PIPE
 
 
+def program() -> NoReturn:
+    """`varan-img`: `main` in a process of its own."""
+    run_process(main)
+
+
 def usage(program: str = PROGRAM) -> str:
     """What `varan-img --help` prints."""
     rows = [f"  {name:10}{text}" for name, text in SUBCOMMANDS.items()]
@@ -101,4 +107,4 @@ def _dispatch(words: list[str], program: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

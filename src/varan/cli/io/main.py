@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from varan.cli.img.common import IMAGE_OPTS, OBJECT, SHARE
 from varan.cli.img.grammar import Flag, Line, option_rows, parse
 from varan.cli.img.images import image_options, secrets
+from varan.cli.img.process import run_process
 from varan.cli.io import opening
 from varan.cli.io.session import PROGRAM, Defaults, Session
 from varan.cli.io.words import Words
@@ -50,6 +52,11 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def program() -> NoReturn:
+    """`varan-io`: `main` in a process of its own."""
+    run_process(main)
 
 
 def _run(line: Line) -> int:
@@ -117,4 +124,4 @@ def _typed() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()
