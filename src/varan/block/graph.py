@@ -404,13 +404,20 @@ def _take_overrides(driver: type[Driver], flat: Flat) -> Flat:
     if "backing" not in (role.name for role in driver.child_roles) or "backing" in flat:
         return {}
     given = {key.removeprefix("backing."): value for key, value in flat.items() if key.startswith("backing.")}
-    name = given.get("driver")
-    complete = isinstance(name, str) and not registry.driver(name).child_roles
-    if complete or any(key in ("filename", "file", "image") or key.startswith(("file.", "image.")) for key in given):
+    if any(_names_a_file(key, value) for key, value in given.items()):
         return {}
     for key in given:
         del flat[f"backing.{key}"]
     return given
+
+
+def _names_a_file(key: str, value: object) -> bool:
+    """Whether an option, however deep, says which file or node is meant."""
+    last = key.rpartition(".")[2]
+    if last == "driver" and isinstance(value, str):
+        driver = registry.driver(value)
+        return not driver.child_roles and "filename" not in driver.open_options
+    return last in ("filename", "file", "image")
 
 
 def _inherit_read_only(common: OpenOptions, children: dict[str, Edge]) -> None:

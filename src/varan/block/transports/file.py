@@ -179,10 +179,10 @@ class FileNode(Node):
         self._flushes += 1
         try:
             await self._wait(posix.sync_data, self._fd)
-        except BlockError as error:
-            # After a failed sync the kernel forgets which pages were dirty: a later one would lie.
+        except BlockError:
+            # After a failed sync the kernel forgets which cached pages were dirty: a later one would lie.
             self._unflushed = True
-            self._lost = error.kind is not ErrorKind.NO_SPACE
+            self._lost = self._direct is None
             raise
         except BaseException:
             self._unflushed = True
