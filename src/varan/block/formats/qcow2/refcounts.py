@@ -334,6 +334,19 @@ class Refcounts:
                 return region * self.per_block + next(i for i in range(len(entries) - 1, -1, -1) if entries[i])
         return 0
 
+    async def drop_empty_blocks(self) -> None:
+        """Forget the last blocks while they count nothing but themselves."""
+        for region in reversed([index for index, offset in enumerate(self.table) if offset]):
+            block = await self.block(region)
+            home, at = divmod(self.table[region] // self.geometry.cluster_size, self.per_block)
+            if block is None or home != region or block.entries[at] != 1 or sum(map(bool, block.entries)) != 1:
+                break
+            self.cache.forget(block.offset)
+            self.reserved.discard(home * self.per_block + at)
+            self.table[region] = 0
+            self.table_dirty.append(region)
+            self.hint = min(self.hint, region * self.per_block)
+
     async def _free_within(self, first: int, count: int) -> list[tuple[int, int]]:
         runs: list[tuple[int, int]] = []
         for cluster in range(first, first + count):

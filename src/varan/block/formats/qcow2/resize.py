@@ -138,6 +138,8 @@ async def _shrink(node: Qcow2Node, length: int) -> None:
         return
     async with metadata.lock:
         await metadata.commit_locked(closing=True)
+        await metadata.refcounts.drop_empty_blocks()
+        await metadata.commit_locked(closing=True)
         end = (await metadata.refcounts.last_used() + 1) << geometry.cluster_bits
         if end < node.file.length:
             await node.file.truncate(end, exact=False)
