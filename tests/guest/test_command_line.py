@@ -62,6 +62,20 @@ def test_signal_ends_the_machine_and_leaves_no_file(number: signal.Signals, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_log_item_has_something_to_say(tmp_path: Path) -> None:
+    log = ["-d", "accel,chardev,hmp,machine,qmp", "-D", "log", "-msg", "timestamp=on"]
+    with system(tmp_path, *DEMO, *QMP, *log) as program:
+        qmp = RawQmp(tmp_path / "vm.sock")
+        qmp.execute("human-monitor-command", **{"command-line": "info status"})
+        qmp.execute("quit")
+        qmp.close()
+        assert program.end() == (0, "")
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert all(line.split("Z varan-system-x86_64: ")[0].count(":") == 2 for line in lines), lines
+    for part in ("accelerator unicorn", "connected: unix:vm.sock", "'info status'", "prelaunch -> running", "quit"):
+        assert any(part in line for line in lines), part
+
+
 def test_escape_key_ends_the_machine_from_its_console(tmp_path: Path) -> None:
     with system(tmp_path, "-demo", "-nographic", "-accel", "unicorn") as program:
         program.expect("varan> ")

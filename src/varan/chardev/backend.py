@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import abc
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from varan.chardev.base import Chardev, ChardevError, Frontend, Pipe
 from varan.chardev.log import LoggedPipe, LogOptions, OutputLog
+
+logger = logging.getLogger(__name__)
 
 
 class Line(Pipe, Protocol):
@@ -82,12 +85,15 @@ class Backend(Chardev):
 
     def connected(self, line: Line) -> None:
         """Somebody is at the other end of `line`."""
+        logger.info("chardev '%s': connected: %s", self.id, self.filename)
         self._lines[line] = None
         if self._factory is not None:
             self._introduce(line, self._factory)
 
     def disconnected(self, line: Line) -> None:
         """Nobody is at the other end of `line` any more. Said twice it is heard once."""
+        if line in self._lines:
+            logger.info("chardev '%s': disconnected", self.id)
         frontend = self._lines.pop(line, None)
         if frontend is not None:
             frontend.closed()

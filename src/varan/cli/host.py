@@ -168,6 +168,10 @@ def _tell_terminals(machine: HostedMachine) -> None:
 
 
 def _name_threads(machine: HostedMachine) -> None:
+    indexes: dict[int, list[int]] = {}
     for vcpu in machine.vcpus:
+        indexes.setdefault(vcpu.thread_id, []).append(vcpu.index)
+    for thread_id, (first, *others) in indexes.items():
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            Path(f"/proc/self/task/{vcpu.thread_id}/comm").write_text(f"CPU {vcpu.index}")
+            name = f"CPU {first}-{others[-1]}" if others else f"CPU {first}"
+            Path(f"/proc/self/task/{thread_id}/comm").write_text(name)

@@ -33,6 +33,9 @@ GUEST_CAUSES = frozenset(
 )
 """Causes that count as the guest's own doing in events."""
 
+_PAUSABLE = GUEST_CAUSES | {ShutdownCause.HOST_QMP_SYSTEM_RESET}
+"""Causes of an end that the shutdown action `pause` turns into a pause; whoever quits or sends a signal means the end."""
+
 ENDED = "The machine has ended"
 
 
@@ -183,6 +186,7 @@ class Lifecycle:
         if self.actions.reboot is RebootAction.SHUTDOWN:
             await self._shutdown(cause)
             return
+        log.info("reset: %s", cause.value)
         await self.pause_threads()
         await self._guest.restart()
         if not self.run_state.running:
@@ -192,14 +196,16 @@ class Lifecycle:
             self._resume_threads()
 
     async def _shutdown(self, cause: ShutdownCause) -> None:
+        if self._ended.done():
+            return
+        log.info("shutdown: %s", cause.value)
         self._events.emit(events.Shutdown(guest=cause in GUEST_CAUSES, reason=cause))
-        if self.actions.shutdown is ShutdownAction.PAUSE and cause in GUEST_CAUSES:
+        if self.actions.shutdown is ShutdownAction.PAUSE and cause in _PAUSABLE:
             await self._rest(RunState.SHUTDOWN)
             return
         await self.pause_threads()
         self._guest.stop_clock()
-        if not self._ended.done():
-            self._ended.set_result(cause)
+        self._ended.set_result(cause)
 
 
 def _refuse(future: asyncio.Future[None] | None, error: Exception) -> None:

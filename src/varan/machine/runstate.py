@@ -6,8 +6,12 @@ is the only way to change, and refuses a move that the table lacks without chang
 
 from __future__ import annotations
 
+import logging
+
 from varan.api.values import RunState
 from varan.errors import GenericError
+
+log = logging.getLogger("varan.machine")
 
 _RESTING = frozenset(
     {
@@ -73,4 +77,5 @@ class RunStateMachine:
             return
         if to not in MOVES.get(self._state, frozenset()):
             raise GenericError(f"The machine cannot go from {self._state.value} to {to.value}")
+        log.info("%s -> %s", self._state.value, to.value)
         self._state = to

@@ -105,6 +105,7 @@ class Monitor:
         self._reading = True
         if service.events is not None:
             self._unsubscribe = service.events.subscribe(self._tell)
+        log.info("a client has come")
         self._send(self._session.greeting())
 
     def receive(self, data: bytes) -> None:
@@ -125,6 +126,7 @@ class Monitor:
     def closed(self) -> None:
         """The client has gone. What it started goes on; the replies are dropped."""
         if self._session is not None:
+            log.info("a client has gone")
             self._session.close()
         if self._unsubscribe is not None:
             self._unsubscribe()
@@ -156,6 +158,7 @@ class Monitor:
                 request = session.next_request()
                 if request is None:
                     break
+                log.debug("executing %s", request.name)
                 outcome = self._dispatcher.begin(session, request)
                 if isinstance(outcome, bytes):
                     self._send(outcome)

@@ -141,6 +141,10 @@ def test_process_and_threads_get_their_names() -> None:
     assert comm.read_text() == "guest-of-honour\n"
     assert run(WaitingMachine(), name_threads=True) == 0
     assert comm.read_text() == "CPU 0\n"
+    machine = WaitingMachine()
+    machine.vcpus.append(SimpleNamespace(index=1, thread_id=threading.get_native_id()))
+    assert run(machine, name_threads=True) == 0
+    assert comm.read_text() == "CPU 0-1\n"
 
 
 def test_terminals_are_told_by_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,6 +164,23 @@ async def test_with_no_shutdown_the_guests_end_pauses_it_and_quit_still_ends_it(
     assert await stubborn.lifecycle.ended() is ShutdownCause.HOST_QMP_QUIT
 
 
+async def test_with_no_reboot_and_no_shutdown_the_reset_command_pauses(stubborn: IdleGuest) -> None:
+    await stubborn.lifecycle.cont()
+    await stubborn.lifecycle.reset()
+    assert stubborn.kinds() == ["RESUME", "SHUTDOWN", "STOP"]
+    assert stubborn.lifecycle.run_state.state is RunState.SHUTDOWN
+    assert stubborn.restarts == 0
+
+
+async def test_a_machine_ends_once_whoever_else_wants_it_to(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.request_shutdown(ShutdownCause.HOST_QMP_QUIT)
+    guest.lifecycle.request_shutdown(ShutdownCause.HOST_SIGNAL)
+    await guest.lifecycle.stop()
+    assert await guest.lifecycle.ended() is ShutdownCause.HOST_QMP_QUIT
+    assert guest.kinds().count("SHUTDOWN") == 1
+
+
 async def test_requests_from_many_sides_happen_one_after_the_other(guest: IdleGuest) -> None:
     lifecycle = guest.lifecycle
     await asyncio.gather(*(work() for _ in range(20) for work in (lifecycle.cont, lifecycle.stop, lifecycle.reset)))

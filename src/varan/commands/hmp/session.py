@@ -29,6 +29,7 @@ class HmpSession:
 
     async def execute(self, line: str) -> str:
         """Carry out one line. Returns what to show: nothing, or lines that each end with a newline. Never raises."""
+        log.debug("executing %r", line)
         try:
             return await self._execute(line)
         except VaranError as error:
