@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.measure import Comparison, Figure
 
-PARTS = ("boot", "qmp", "machines", "startup")
+PARTS = ("boot", "qmp", "machines", "startup", "images")
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
