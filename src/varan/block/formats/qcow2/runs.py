@@ -30,7 +30,7 @@ class Run(NamedTuple):
     kind: Kind
     length: int
     host: int = 0
-    """Host offset of the first byte: of DATA, and of ZERO where space is kept for it (else 0)."""
+    """Host offset of the first byte: of DATA, and of others where space is kept for them (else 0)."""
     entry: int = 0
     """COMPRESSED: the L2 entry."""
 
@@ -128,12 +128,12 @@ class ExtendedMapper:
         at = skip // self.sub
         kind, count = self._kind(entry, entries[word + 1], at)
         covered = (at + count) * self.sub - skip
-        first_host = host + skip if kind is Kind.DATA or (kind is Kind.ZERO and host) else 0
+        first_host = host + skip if kind is Kind.DATA or host else 0
         expected = host + self.size if first_host or kind is Kind.DATA else 0
         while (covered + skip) % self.size == 0 and covered < length and word + 2 < len(entries):
             word += 2
             entry = entries[word]
-            if entry & q.COMPRESSED or (kind is not Kind.UNALLOCATED and entry & q.OFFSET_MASK != expected):
+            if entry & q.COMPRESSED or entry & q.OFFSET_MASK != expected:
                 break
             following, count = self._kind(entry, entries[word + 1], 0)
             if following is not kind:

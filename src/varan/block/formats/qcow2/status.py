@@ -4,26 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from varan.block.base import Data
+from varan.block.base import BlockError
 
 if TYPE_CHECKING:
+    from varan.block.formats.qcow2.metadata import Metadata
     from varan.block.formats.qcow2.node import Qcow2Node
-
-MAX_EXTENTS = 64
 
 
 async def detect_preallocation(node: Qcow2Node) -> bool:
-    """Whether much of the file is holes, so that asking it about allocated clusters pays.
+    """Whether clearly more clusters are in use than the host stores, so that asking the file about them pays."""
+    stored, size = node.file.stored(), node.metadata.header.cluster_size
+    if stored is None:
+        return False
+    clusters, kept = -(-node.file.length // size), stored // size
+    enough = max(kept * 10 // 9, kept + 2)
+    if clusters < enough:
+        return False
+    try:
+        async with node.metadata.lock:
+            return await _used(node.metadata, clusters, enough) >= enough
+    except BlockError:
+        # Damaged counts do not keep anyone from reading the image.
+        return False
 
-    Looks at a bounded number of the file's extents.
-    """
-    file, offset = node.data_file, 0
-    holes = 0
-    for _ in range(MAX_EXTENTS):
-        if offset >= file.length:
+
+async def _used(metadata: Metadata, clusters: int, enough: int) -> int:
+    """How many of the first `clusters` clusters are in use; the count may stop when it is `enough`."""
+    header, refcounts, used = metadata.header, metadata.refcounts, 0
+    if not refcounts.table:
+        entries = header.refcount_table_clusters * header.cluster_size // 8
+        refcounts.load(await metadata.read_table(header.refcount_table_offset, entries), header.refcount_table_offset)
+    per_block = metadata.geometry.refcounts_per_block
+    for region in range(min(-(-clusters // per_block), len(refcounts.table))):
+        block = await refcounts.block(region)
+        if block is not None:
+            counts = block.entries[: clusters - region * per_block]
+            used += len(counts) - counts.count(0)
+        if used >= enough:
             break
-        extent = await file.block_status(offset, file.length - offset)
-        if extent.flags & Data.ZERO:
-            holes += extent.length
-        offset += extent.length
-    return holes > max(2 * node.metadata.geometry.cluster_size, offset // 10)
+    return used
