@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind
@@ -103,8 +102,14 @@ class ReferenceCounts:
         """The count of each of `clusters`."""
         import numpy as np
 
-        result = np.zeros(clusters.size, np.uint32)
+        if not clusters.size:
+            return np.zeros(0, np.uint32)
         numbers = clusters >> PAGE_BITS
+        low, high = int(numbers.min()), int(numbers.max())
+        if low == high:
+            only = self._pages.get(low)
+            return np.zeros(clusters.size, np.uint32) if only is None else only[clusters & (PAGE - 1)]
+        result = np.zeros(clusters.size, np.uint32)
         for number in np.unique(numbers).tolist():
             page = self._pages.get(number)
             if page is not None:
@@ -112,10 +117,17 @@ class ReferenceCounts:
                 result[here] = page[clusters[here] & (PAGE - 1)]
         return result
 
-    def ranges(self) -> Iterator[tuple[int, Counts]]:
-        """(first cluster, counts) of the pages that exist, in order."""
-        for number in sorted(self._pages):
-            yield number << PAGE_BITS, self._pages[number]
+    def regions(self, size: int) -> set[int]:
+        """Which regions of `size` clusters (a power of two) have references."""
+        found: set[int] = set()
+        for number, page in self._pages.items():
+            if size >= PAGE:
+                if page.any():
+                    found.add((number << PAGE_BITS) // size)
+                continue
+            used = page.reshape(-1, size).any(axis=1).nonzero()[0]
+            found.update((used + (number << PAGE_BITS) // size).tolist())
+        return found
 
     @property
     def most(self) -> int:

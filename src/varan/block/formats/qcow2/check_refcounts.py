@@ -103,10 +103,7 @@ class RefcountCheck:
         """(region, counts on disk) of all regions that have a block or references."""
         import numpy as np
 
-        regions = set(self.blocks)
-        for first, counts in self.image.references.ranges():
-            used = np.flatnonzero(counts)
-            regions.update(np.unique((used + first) // self.per_block).tolist())
+        regions = set(self.blocks) | self.image.references.regions(self.per_block)
         for region in sorted(regions):
             if region in self.blocks:
                 yield region, await self._read_block(region)
@@ -242,13 +239,10 @@ class RefcountCheck:
 
     def _plan(self) -> tuple[list[int], int, int]:
         """(regions that need a block, clusters of the table, first of the new clusters)."""
-        import numpy as np
 
         image = self.image
         start = max(image.references.end, image.clusters)
-        needed: set[int] = set()
-        for first, counts in image.references.ranges():
-            needed.update(np.unique((np.flatnonzero(counts) + first) // self.per_block).tolist())
+        needed = image.references.regions(self.per_block)
         table = 1
         while True:
             end = start + table + len(needed)
