@@ -7,7 +7,9 @@ first sector look like another format are refused unless `format=raw` was asked 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import ClassVar
 
@@ -32,6 +34,7 @@ from varan.block.options import json_name
 
 _GUARDED = 512
 """Bytes at the beginning that a format's magic can be in."""
+_ZEROS = memoryview(bytes(_GUARDED))
 
 
 class RawNode(Node):
@@ -47,6 +50,7 @@ class RawNode(Node):
         self._size = size
         self._windowed = bool(start) or size is not None
         self._guarded = options.probed
+        self._changing = asyncio.Lock()
 
     @property
     def length(self) -> int:
@@ -73,14 +77,26 @@ class RawNode(Node):
         await self._file.read(self._start + offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
-        if self._guarded and offset < _GUARDED:
-            await self._check_header(offset, buffers)
         if self._file.listens:
             await self._file.event("write_aio")
-        await self._file.write(self._start + offset, buffers, flags)
+        if self._guarded and offset < _GUARDED:
+            async with self._header_kept(offset, buffers):
+                await self._file.write(self._start + offset, buffers, flags)
+        else:
+            await self._file.write(self._start + offset, buffers, flags)
+
+    @asynccontextmanager
+    async def _header_kept(self, offset: int, buffers: Buffers) -> AsyncIterator[None]:
+        """Around a change: that of a guessed image's first sector is looked at first, one change at a time."""
+        if not self._guarded or offset >= _GUARDED:
+            yield
+            return
+        async with self._changing:
+            await self._check_header(offset, buffers)
+            yield
 
     async def _check_header(self, offset: int, buffers: Buffers) -> None:
-        """Refuse a write that makes the image look like another format (a sector at a time, whoever splits it)."""
+        """Refuse a change that makes the image look like another format, together with what is there."""
         header = bytearray(min(_GUARDED, self.length))
         await self._file.read(self._start, [memoryview(header)])
         at = offset
@@ -99,10 +115,12 @@ class RawNode(Node):
             )
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
-        await self._file.write_zeroes(self._start + offset, length, flags)
+        async with self._header_kept(offset, [_ZEROS[:length]]):
+            await self._file.write_zeroes(self._start + offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:
-        await self._file.discard(self._start + offset, length)
+        async with self._header_kept(offset, [_ZEROS[:length]]):
+            await self._file.discard(self._start + offset, length)
 
     async def flush(self) -> None:
         await self._file.flush()

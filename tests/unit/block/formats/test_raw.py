@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import tempfile
 from pathlib import Path
@@ -65,6 +66,31 @@ async def test_a_guessed_raw_image_cannot_be_made_look_like_another_format(tmp_p
         assert caught.value.kind is ErrorKind.PERMISSION
         assert "format=raw" in str(caught.value)
         await request.write_bytes(node, 0, b"\x55" * 512)
+    assert registry.probe(Path(path).read_bytes()[:2048], path) == "raw"
+
+
+@pytest.mark.parametrize("change", [request.zero, request.discard])
+async def test_zeros_cannot_make_it_look_like_another_format_either(tmp_path: Path, change):
+    almost = QCOW2_START[:4] + b"\xff\xff\xff\x03" + QCOW2_START[8:]
+    path = raw_image(tmp_path, almost, 4096)
+    async with a_graph() as graph:
+        node = await graph.open(path, options=OpenOptions(discard=True))
+        with pytest.raises(BlockError) as caught:
+            await change(node, 4, 3)
+        assert caught.value.kind is ErrorKind.PERMISSION
+        await change(node, 0, 4096)
+        assert await request.read_bytes(node, 0, 4096) == bytes(4096)
+
+
+async def test_two_writes_at_once_cannot_do_together_what_one_must_not(tmp_path: Path):
+    path = raw_image(tmp_path, b"", 4096)
+    async with a_graph() as graph:
+        node = await graph.open(path)
+        pieces = [(0, QCOW2_START[:4]), (4, QCOW2_START[4:8])]
+        results = await asyncio.gather(
+            *(request.write_bytes(node, at, data) for at, data in pieces), return_exceptions=True
+        )
+        assert [type(result) for result in results].count(BlockError) == 1
     assert registry.probe(Path(path).read_bytes()[:2048], path) == "raw"
 
 
