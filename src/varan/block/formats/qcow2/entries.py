@@ -41,6 +41,9 @@ class EntryEditor(Protocol):
     def zero(self, entries: Entries, index: int, count: int, *, keep: bool) -> list[int]:
         """Make clusters read as zeros (`keep`: with the space they have); former entries whose clusters are free."""
 
+    def zero_part(self, entries: Entries, index: int, start: int, end: int) -> bool:
+        """Make bytes `start` to `end` (whole subclusters) of a cluster read as zeros; False when that cannot be."""
+
     def drop(self, entries: Entries, index: int, count: int, *, hide_backing: bool) -> list[int]:
         """Discard clusters; `hide_backing`: allocated or not, they read as zeros then. Former entries to release."""
 
@@ -123,6 +126,10 @@ class StandardEditor:
             else:
                 entries[at] = entry | q.ZERO
         return released
+
+    def zero_part(self, entries: Entries, index: int, start: int, end: int) -> bool:
+        """See EntryEditor."""
+        return False
 
     def drop(self, entries: Entries, index: int, count: int, *, hide_backing: bool) -> list[int]:
         """See EntryEditor."""
@@ -235,6 +242,15 @@ class ExtendedEditor:
                 entries[word] = 0
             entries[word + 1] = q.ALL_SUBCLUSTERS << q.SUBCLUSTERS
         return released
+
+    def zero_part(self, entries: Entries, index: int, start: int, end: int) -> bool:
+        """See EntryEditor."""
+        word = 2 * index
+        if entries[word] & q.COMPRESSED:
+            return False
+        mask = (1 << end // self.sub) - (1 << start // self.sub)
+        entries[word + 1] = entries[word + 1] & ~mask | mask << q.SUBCLUSTERS
+        return True
 
     def drop(self, entries: Entries, index: int, count: int, *, hide_backing: bool) -> list[int]:
         """See EntryEditor."""

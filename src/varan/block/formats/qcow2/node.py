@@ -205,21 +205,23 @@ class Qcow2Node(Node):
             if self.file.listens:
                 await self.file.event("write_compressed")
             await self.compression.write(offset, buffers)
-        elif self.cipher is not None and (offset | length) % q.SECTOR:
-            await self._write_unaligned(offset, buffers)
         else:
-            await self.writer.write(offset, buffers)
+            await self._write(offset, buffers, self.backing)
         for observer in self.observers:
             observer(offset, length)
         if flags & Write.FUA:
             await self.flush()
 
-    async def _write_unaligned(self, offset: int, buffers: Buffers) -> None:
-        """Encrypted data are written in whole sectors."""
-        start, end = offset & ~(q.SECTOR - 1), -(-(offset + total(buffers)) // q.SECTOR) * q.SECTOR
+    async def _write(self, offset: int, buffers: Buffers, backing: Node | None) -> None:
+        """Write; encrypted data in whole sectors, with what is around them read first."""
+        length = total(buffers)
+        if self.cipher is None or not (offset | length) % q.SECTOR:
+            await self.writer.write(offset, buffers)
+            return
+        start, end = offset & ~(q.SECTOR - 1), -(-(offset + length) // q.SECTOR) * q.SECTOR
         whole = bytearray(end - start)
-        await self.read(start, [memoryview(whole)])
-        whole[offset - start : offset - start + total(buffers)] = gather(buffers)
+        await self._read(start, [memoryview(whole)], backing)
+        whole[offset - start : offset - start + length] = gather(buffers)
         await self.writer.write(start, [memoryview(whole)])
 
     async def write_host(self, host: int, offset: int, buffers: Buffers) -> None:
@@ -280,7 +282,7 @@ class Qcow2Node(Node):
         if entries > len(self.metadata.l1):
             async with self.metadata.lock:
                 await self.metadata.grow_l1(entries)
-        await self.writer.write(at, buffers)
+        await self._write(at, buffers, None)
 
     # The rest.
 

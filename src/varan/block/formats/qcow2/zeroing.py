@@ -39,13 +39,35 @@ async def write_zeroes(node: Qcow2Node, offset: int, length: int, flags: Write) 
 
 
 async def _write_partial(node: Qcow2Node, start: int, end: int, flags: Write) -> None:
-    """Zero part of a cluster: nothing to do where it is zeros, else by writing."""
+    """Zero less than a cluster: nothing where it is zeros, by subclusters where there are any, else by writing."""
     if start >= end or await node.reads_zero(start, end - start):
+        return
+    sub = node.metadata.geometry.subcluster_size
+    low, high = -(-start // sub) * sub, end // sub * sub
+    if low < high and not node.metadata.header.data_file_raw and await _zero_subclusters(node, low, high):
+        await _write_partial(node, start, low, flags)
+        await _write_partial(node, high, end, flags)
         return
     if flags & Write.NO_FALLBACK:
         raise BlockError(ErrorKind.UNSUPPORTED, "no cheap zeroing of parts of clusters", where=node.filename)
     for at in range(start, end, MAX_PIECE):
         await node.writer.write(at, zeros(min(MAX_PIECE, end - at)))
+
+
+async def _zero_subclusters(node: Qcow2Node, start: int, end: int) -> bool:
+    """Mark whole subclusters as zeros; False when some cannot be."""
+    metadata, writer = node.metadata, node.writer
+    size, bits = metadata.geometry.cluster_size, metadata.geometry.cluster_bits
+    for at in range(start - start % size, end, size):
+        first, last = max(start - at, 0), min(end - at, size)
+        async with writer.exclusive(at >> bits, (at >> bits) + 1):
+            metadata.check_writable()
+            table, index = await metadata.slice_for_change(at)
+            if not writer.editor.zero_part(table.entries, index, first, last):
+                return False
+            words = metadata.geometry.words_per_entry
+            metadata.l2.touch(table, index * words, (index + 1) * words)
+    return True
 
 
 async def discard(node: Qcow2Node, offset: int, length: int) -> None:
