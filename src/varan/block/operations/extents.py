@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from varan.block.base import Data, Node
+from varan.block.request import backing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,7 @@ class ChainExtent:
 
 def backing(node: Node) -> Node | None:
     """The next layer below `node`."""
-    edge = node.children.get("backing")
-    return None if edge is None else edge.node
+    return backing_of(node)
 
 
 def layers(top: Node, base: Node | None = None) -> list[Node]:
