@@ -40,14 +40,17 @@ class Rebase:
         """Make the old chain's bytes stay, extent by extent."""
         at, end = start, start + length
         while at < end:
-            size, same = await self._surely_same(at, end - at)
-            if not same:
+            size, old_zero, new_zero = await self._known(at, end - at)
+            if not (old_zero and new_zero):
                 size = min(size, CHUNK - at % self._grain)
-                await self._keep_data(at, size)
+                await self._keep_data(at, size, old_zero=old_zero, new_zero=new_zero)
             at += size
 
-    async def _surely_same(self, at: int, length: int) -> tuple[int, bool]:
-        """How many bytes from `at` on are alike, and whether the chains' metadata tell that they are the same."""
+    async def _known(self, at: int, length: int) -> tuple[int, bool, bool]:
+        """How many bytes from `at` on are alike, and whether the old and the new chain's metadata call them zeros.
+
+        What both chains have from the same image counts as zeros in both: there is nothing to do.
+        """
         old_zero = new_zero = True
         if self._old is not None:
             old = await chain_extent(self._old, at, length)
@@ -55,20 +58,30 @@ class Rebase:
             if self._shared is not None and self._shared is not self._old:
                 above = await chain_extent(self._old, at, length, self._shared)
                 if not above.allocated and self._new is not None and at + above.length <= self._new.length:
-                    return above.length, self._new_is_shared()
+                    if self._new_is_shared():
+                        return above.length, True, True
+                    length = above.length
             elif self._shared is not None and self._new_is_shared():
-                return length, True
+                return length, True, True
         if self._new is not None:
             new = await chain_extent(self._new, at, length)
             new_zero, length = new.reads_zero, new.length
-        return length, old_zero and new_zero
+        return length, old_zero, new_zero
 
     def _new_is_shared(self) -> bool:
         return self._shared is not None and self._new is not None and self._shared.filename == self._new.filename
 
-    async def _keep_data(self, at: int, length: int) -> None:
+    async def _keep_data(self, at: int, length: int, *, old_zero: bool, new_zero: bool) -> None:
+        if old_zero:
+            await zero(self._top, at, length)
+            return
         old, new = self._buffers
         await _read(self._old, at, old, length)
+        if new_zero:
+            for start, size, empty in zeros.runs(old, length, self._grain, at):
+                if not empty:
+                    await write(self._top, at + start, [memoryview(old)[start : start + size]])
+            return
         await _read(self._new, at, new, length)
         if length == CHUNK and old == new:
             return
