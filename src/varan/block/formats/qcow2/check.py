@@ -62,6 +62,8 @@ async def check_image(file: Node, header: Header, fix: Fix = Fix.NONE) -> CheckR
     await _count_bitmaps(image)
     _count_crypto(image)
     refcounts = RefcountCheck(image)
+    await refcounts.load_table()
+    await walk.mend()
     await _check_refcounts(image, refcounts)
     await CopiedCheck(walk, refcounts).run(tables)
     if fix:
@@ -79,11 +81,13 @@ async def change_refcount_width(file: Node, header: Header, bits: int) -> None:
     """
     image = Image(file, header, Fix.NONE)
     image.count("the header", 0, header.cluster_size)
-    await Walk(image).run(await _roots(image))
+    walk = Walk(image)
+    await walk.run(await _roots(image))
     await _count_bitmaps(image)
     _count_crypto(image)
     refcounts = RefcountCheck(image)
     await refcounts.load_table()
+    await walk.mend()
     if image.report.corruptions or image.rebuild:
         raise BlockError(ErrorKind.CORRUPT, "the image has errors: check and repair it first", where=file.filename)
     former = header.refcount_order
@@ -171,14 +175,14 @@ async def _check_refcounts(image: Image, refcounts: RefcountCheck) -> None:
     """Compare, and rebuild where mending in place will not do."""
     report = image.report
     before = report.corruptions
-    await refcounts.load_table()
     await refcounts.compare()
     if not (image.rebuild and image.fix & Fix.ERRORS):
         return
     report.say("Rebuilding the refcount structures")
-    report.corruptions_fixed += report.corruptions - before
+    wrong = report.corruptions - before + refcounts.faults
+    report.corruptions_fixed += wrong
     report.leaks_fixed += report.leaks
-    report.corruptions, report.leaks = before, 0
+    report.corruptions, report.leaks = report.corruptions - wrong, 0
     await refcounts.rebuild()
     await refcounts.compare()
 

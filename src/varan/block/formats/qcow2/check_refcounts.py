@@ -62,6 +62,8 @@ class RefcountCheck:
         self.per_block = image.geometry.refcounts_per_block
         self.blocks: dict[int, int] = {}
         """Offsets of usable refcount blocks by region."""
+        self.faults = 0
+        """Corruptions of the structures themselves: gone after a rebuild."""
         self._wrong: list[Mismatch] = []
 
     async def load_table(self) -> None:
@@ -69,6 +71,7 @@ class RefcountCheck:
         image, header = self.image, self.image.header
         size = header.refcount_table_clusters * image.geometry.cluster_size
         if not image.count("the refcount table", header.refcount_table_offset, size):
+            self.faults += 1
             image.rebuild = True
             return
         table = q.table_from_bytes(await image.read(header.refcount_table_offset, size))
@@ -80,6 +83,7 @@ class RefcountCheck:
             count = int(image.references.window(cluster, 1)[0])
             if count != 1:
                 image.report.corruption(f"refcount block {region} is referenced {count} times")
+                self.faults += 1
                 image.rebuild = True
 
     def _block(self, region: int, entry: int) -> None:
@@ -94,6 +98,7 @@ class RefcountCheck:
             problem = f"refcount block {region} lies outside of the file (0x{offset:x})"
         if problem:
             image.report.corruption(problem)
+            self.faults += 1
             image.rebuild = True
             return
         self.blocks[region] = offset

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from varan.block.formats.qcow2 import layout as q
-from varan.block.formats.qcow2.check_l2 import Fault, Rules, TableScan, scan
+from varan.block.formats.qcow2.check_l2 import Fault, Rules, scan
 from varan.block.formats.qcow2.check_refcounts import RefcountCheck
 from varan.block.formats.qcow2.check_report import Fix, Image
 
@@ -57,6 +57,10 @@ class Walk:
     def __init__(self, image: Image) -> None:
         self.image = image
         self.rules = Rules(image.geometry, image.header.has_data_file, image.length)
+        self._outside: list[tuple[Root, list[int]]] = []
+        """L1 entries that lead out of the file, by table."""
+        self._faulty: list[tuple[int, int]] = []
+        """(offset, weight) of L2 tables with faults."""
 
     async def run(self, roots: list[Root]) -> Tables:
         """Count everything that the roots lead to; gives the L2 tables found."""
@@ -79,6 +83,9 @@ class Walk:
         import numpy as np
 
         image, report = self.image, self.image.report
+        if not root.offset and root.entries:
+            report.corruption(f"{root.what}: its L1 table is said to be in the header")
+            return np.zeros(0, np.uint64)
         if not image.count(f"{root.what}: its L1 table", root.offset, root.entries * 8, root.weight):
             return np.zeros(0, np.uint64)
         entries = words_of(await image.read(root.offset, root.entries * 8))
@@ -92,19 +99,9 @@ class Walk:
             report.corruption(f"{root.what}: L1 entry {index}: L2 table at 0x{int(offsets[index]):x} is not aligned")
         outside = (offsets >= np.uint64(max(image.length, 1))) & ~bad
         if outside.any():
-            await self._outside(root, np.flatnonzero(outside).tolist(), entries)
+            self._outside.append((root, np.flatnonzero(outside).tolist()))
         usable: Words = offsets[(offsets != 0) & ~bad & ~outside]
         return usable
-
-    async def _outside(self, root: Root, indexes: list[int], entries: Words) -> None:
-        """L2 tables past the end of the file hold nothing: dropping the reference changes no byte of the disk."""
-        for index in indexes:
-            message = f"{root.what}: L1 entry {index}: L2 table at 0x{int(entries[index]):x} lies outside of the file"
-            if self.image.fix & Fix.ERRORS:
-                await self.image.write(root.offset + index * 8, bytes(8))
-                self.image.report.repaired(message)
-            else:
-                self.image.report.corruption(message)
 
     def _distinct(self, found: list[tuple[Root, Words]]) -> Tables:
         import numpy as np
@@ -141,7 +138,7 @@ class Walk:
             result = scan(words, self.rules)
             weight, active = int(tables.weights[index]), int(tables.active[index])
             if result.faults:
-                result = await self._faults(offsets[index], words, result)
+                self._faulty.append((offsets[index], weight))
             if not self.rules.data_file:
                 self.image.references.add(result.clusters, weight)
                 for run in result.compressed_runs:
@@ -150,16 +147,43 @@ class Walk:
             report.compressed_clusters += result.compressed * active
             report.fragmented_clusters += result.fragmented * active
 
-    async def _faults(self, offset: int, words: Words, result: TableScan) -> TableScan:
-        """Report an L2 table's faults, mend those that can be, and give the scan of what it is then."""
+    def alone(self, offset: int, length: int, weight: int) -> bool:
+        """Whether a table's clusters have its references only, so that writing to it changes nothing else."""
+        bits = self.image.geometry.cluster_bits
+        first = offset >> bits
+        window = self.image.references.window(first, (offset + length - 1 >> bits) - first + 1)
+        return bool((window == weight).all())
+
+    async def mend(self) -> None:
+        """Report what is wrong with entries, and mend those that can be. Everything has been counted by now."""
+        for root, indexes in self._outside:
+            mend = bool(self.image.fix & Fix.ERRORS) and self.alone(root.offset, root.entries * 8, root.weight)
+            for index in indexes:
+                await self._drop_l1_entry(root, index, mend=mend)
+        for offset, weight in self._faulty:
+            mend = bool(self.image.fix & Fix.ERRORS)
+            await self._faults(offset, mend=mend and self.alone(offset, self.image.geometry.cluster_size, weight))
+
+    async def _drop_l1_entry(self, root: Root, index: int, *, mend: bool) -> None:
+        """An L2 table past the end of the file holds nothing: without the reference the disk is the same."""
+        message = f"{root.what}: L1 entry {index}: its L2 table lies outside of the file"
+        if not mend:
+            self.image.report.corruption(message)
+            return
+        await self.image.write(root.offset + index * 8, bytes(8))
+        self.image.report.repaired(message)
+
+    async def _faults(self, offset: int, *, mend: bool) -> None:
+        """Report an L2 table's faults, and mend those that can be."""
         report = self.image.report
         step = self.image.geometry.words_per_entry
+        words = words_of(await self.image.read(offset, self.image.geometry.cluster_size))
         mended = False
-        for fault, entries in result.faults:
+        for fault, entries in scan(words, self.rules).faults:
             for entry in entries.tolist():
                 value = int(words[entry * step])
                 message = f"L2 table 0x{offset:x} entry {entry} (0x{value:x}): {fault.value}"
-                changed = self._mended(fault, words, entry) if self.image.fix & Fix.ERRORS else None
+                changed = self._mended(fault, words, entry) if mend else None
                 if changed is None:
                     report.corruption(message)
                     continue
@@ -168,7 +192,6 @@ class Walk:
                 report.repaired(message)
         if mended:
             await self.image.write(offset, words.astype(">u8").tobytes())
-        return scan(words, self.rules) if mended else result
 
     def _mended(self, fault: Fault, words: Words, entry: int) -> list[int] | None:
         """The entry's words without the fault, where that changes no byte of the disk; None where nothing does that."""
@@ -207,17 +230,20 @@ class CopiedCheck:
         await self._l1()
         if self.walk.rules.data_file:
             return
-        offsets = tables.offsets[tables.active > 0].tolist()
+        chosen = tables.active > 0
+        offsets, weights = tables.offsets[chosen].tolist(), tables.weights[chosen].tolist()
+        size = self.image.geometry.cluster_size
         async for index, words in self.walk.read_tables(offsets):
             found = scan(words, self.walk.rules)
             wrong = (self.refcounts.of(found.clusters) == 1) != found.copied
             if not wrong.any():
                 continue
+            mend = self.mend and self.walk.alone(offsets[index], size, weights[index])
             step = self.image.geometry.words_per_entry
             for entry in found.indexes[wrong].tolist():
-                self._say(f"L2 table 0x{offsets[index]:x} entry {entry} (0x{int(words[entry * step]):x})")
+                self._say(f"L2 table 0x{offsets[index]:x} entry {entry} (0x{int(words[entry * step]):x})", mend)
                 words[entry * step] ^= type(words[0])(q.COPIED)
-            if self.mend:
+            if mend:
                 await self.image.write(offsets[index], words.astype(">u8").tobytes())
 
     async def _l1(self) -> None:
@@ -232,15 +258,16 @@ class CopiedCheck:
         clusters = (offsets[used] >> np.uint64(header.cluster_bits)).astype(np.int64)
         copied = (entries[used] & np.uint64(q.COPIED)) != 0
         wrong = used[(self.refcounts.of(clusters) == 1) != copied]
+        mend = self.mend and self.walk.alone(header.l1_table_offset, header.l1_size * 8, 1)
         for index in wrong.tolist():
-            self._say(f"L1 entry {index} (0x{int(entries[index]):x})")
+            self._say(f"L1 entry {index} (0x{int(entries[index]):x})", mend)
             entries[index] ^= np.uint64(q.COPIED)
-        if wrong.size and self.mend:
+        if wrong.size and mend:
             await self.image.write(header.l1_table_offset, entries.astype(">u8").tobytes())
 
-    def _say(self, where: str) -> None:
+    def _say(self, where: str, mend: bool) -> None:
         message = f"{where}: the copied flag contradicts the refcount"
-        if self.mend:
+        if mend:
             self.image.report.repaired(message)
         else:
             self.image.report.corruption(message)
