@@ -20,6 +20,11 @@ __all__ = ["Machine", "VaranError", "__version__", "connect"]
 _WHERE = {"Machine": "varan.embed.vm", "VaranError": "varan.errors", "connect": "varan.qmp.client"}
 
 
+def __dir__() -> list[str]:
+    """What there is for users, imported yet or not."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: `varan --version` needs none of it."""
     if name not in _WHERE:

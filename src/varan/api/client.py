@@ -222,7 +222,7 @@ class Commands(abc.ABC):
         cpu_index: the vCPU whose page tables are meant (default: 0)
 
         Errors:
-        - If there is no such vCPU, or @size is negative,
+        - If there is no such vCPU, or `size` is negative,
           InvalidParameterValue
         - If an address is not mapped, GenericError
         - If the file cannot be made, OpenFileFailed
@@ -245,7 +245,7 @@ class Commands(abc.ABC):
         filename: the file, seen from the machine's working directory
 
         Errors:
-        - If @size is negative, InvalidParameterValue
+        - If `size` is negative, InvalidParameterValue
         - If the file cannot be made, OpenFileFailed
         - If the file cannot be written, IOError
         """
@@ -296,13 +296,13 @@ class Commands(abc.ABC):
 
         device: the ring buffer's id
 
-        data: the bytes, in @format
+        data: the bytes, in `format`
 
         format: how the bytes are encoded (default: utf8)
 
         Errors:
         - If there is no such character device, DeviceNotFound
-        - If it is not a ring buffer, or @data is not base64, GenericError
+        - If it is not a ring buffer, or `data` is not base64, GenericError
         """
         await self.call(
             COMMANDS["ringbuf-write"],
@@ -317,14 +317,14 @@ class Commands(abc.ABC):
         size: how many bytes at most
 
         format: how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are
-        returned as U+FFFD, and a character that @size would cut is returned whole
+        returned as U+FFFD, and a character that `size` would cut is returned whole
 
-        Returns: the bytes, in @format
+        Returns: the bytes, in `format`
 
         Errors:
         - If there is no such character device, DeviceNotFound
         - If it is not a ring buffer, GenericError
-        - If @size is not positive, InvalidParameterValue
+        - If `size` is not positive, InvalidParameterValue
         """
         result: str = await self.call(
             COMMANDS["ringbuf-read"],

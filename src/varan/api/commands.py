@@ -101,7 +101,7 @@ class RingbufWriteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unk
     device: str
     """the ring buffer's id"""
     data: str
-    """the bytes, in @format"""
+    """the bytes, in `format`"""
     format: DataFormat | UnsetType = UNSET
     """how the bytes are encoded (default: utf8)"""
 
@@ -113,7 +113,7 @@ class RingbufReadArguments(Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """how many bytes at most"""
     format: DataFormat | UnsetType = UNSET
     """how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are returned as
-    U+FFFD, and a character that @size would cut is returned whole
+    U+FFFD, and a character that `size` would cut is returned whole
     """
 
 

@@ -325,7 +325,7 @@ class SchemaInfoEnum(Output, kw_only=True):
     members: list[SchemaInfoEnumMember]
     """its values, in no particular order (since 6.2)"""
     values: list[str]
-    """the same as bare strings, for clients older than @members"""
+    """the same as bare strings, for clients older than `members`"""
 
 
 class EnumSchemaInfo(SchemaInfoEnum, kw_only=True, tag_field="meta-type", tag="enum"):

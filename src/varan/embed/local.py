@@ -16,6 +16,8 @@ from varan.api.commands import CommandInfo
 from varan.api.events import Event
 from varan.commands.control import version
 from varan.commands.registry import bind
+from varan.errors import GenericError
+from varan.machine.lifecycle import ENDED
 from varan.machine.machine import Machine
 from varan.qmp.monitor import Service
 
@@ -31,11 +33,14 @@ class LocalClient(Commands):
         self._events = machine.events
         self._dispatcher = Service(self._handlers, machine.events, version()).dispatcher
         self._listeners: set[EventListener] = set()
+        self._ended = False
 
     async def execute(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        self._check()
         return await self._dispatcher.execute(name, arguments)
 
     async def call(self, command: CommandInfo, arguments: Any) -> Any:
+        self._check()
         handler = self._handlers.get(command.name)
         if handler is None:
             return await self._call_protocol(command)
@@ -43,6 +48,10 @@ class LocalClient(Commands):
             return await handler()
         given = {field: getattr(arguments, field) for field in arguments.__struct_fields__}
         return await handler(**{field: value for field, value in given.items() if value is not UNSET})
+
+    def _check(self) -> None:
+        if self._ended:
+            raise GenericError(ENDED)
 
     async def _call_protocol(self, command: CommandInfo) -> Any:
         """What concerns a session: there is nothing to negotiate here, and the rest the dispatcher knows."""
@@ -63,7 +72,8 @@ class LocalClient(Commands):
             self._listeners.discard(listener)
 
     def close(self) -> None:
-        """End every listener's iteration: no event comes any more."""
+        """The machine has ended: no event comes any more, and no command is executed (GenericError)."""
+        self._ended = True
         for listener in self._listeners:
             listener.end()
 

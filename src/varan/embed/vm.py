@@ -17,6 +17,7 @@ from varan.embed.console import Console
 from varan.embed.local import LocalClient
 from varan.embed.memory import GuestMemory
 from varan.embed.monitors import attach_monitors
+from varan.errors import VaranError
 from varan.machine.machine import Machine as WholeMachine
 from varan.machine.spec import BootSpec, ChardevSpec, MachineSpec, MonitorMode, MonitorSpec
 from varan.machine.vcpus import VcpuHandle
@@ -74,10 +75,15 @@ class Machine:
             )
         self.serial = Console("serial0")
         """The first serial port: what the guest prints, and where to type."""
+        self._opened = False
         self._whole = WholeMachine(spec, {"serial0": self.serial})
         attach_monitors(self._whole)
         self.qmp = LocalClient(self._whole)
         """The machine's QMP commands as typed methods, and its events, without a socket."""
+
+    def __repr__(self) -> str:
+        name = f" {self.spec.name!r}" if self.spec.name else ""
+        return f"<varan.Machine{name}: {self.status.value}>"
 
     @property
     def spec(self) -> MachineSpec:
@@ -86,7 +92,11 @@ class Machine:
 
     @property
     def memory(self) -> GuestMemory:
-        """Guest-physical memory."""
+        """Guest-physical memory. Raises VaranError before the machine is open."""
+        if not self._opened:
+            raise VaranError(
+                "a machine has no memory before it is open: use it in `async with`, or call `await open()`"
+            )
         return GuestMemory(self._whole.memory)
 
     @property
@@ -102,6 +112,7 @@ class Machine:
     async def open(self) -> None:
         """Acquire what the machine needs; `async with` does this. Raises VaranError."""
         await self._whole.open()
+        self._opened = True
 
     async def close(self) -> None:
         """Release everything at once, whatever the guest is doing."""

@@ -34,7 +34,7 @@ GUEST_CAUSES = frozenset(
 """Causes that count as the guest's own doing in events."""
 
 _PAUSABLE = GUEST_CAUSES | {ShutdownCause.HOST_QMP_SYSTEM_RESET}
-"""Causes of an end that the shutdown action `pause` turns into a pause; whoever quits or sends a signal means the end."""
+"""Causes of an end that the shutdown action `pause` turns into a pause; who quits or sends a signal means the end."""
 
 ENDED = "The machine has ended"
 

@@ -74,6 +74,8 @@ class Catalogue:
         known = COMMANDS.get(command)
         text = inspect.getdoc(getattr(Commands, known.function)) if known is not None else None
         if text:
+            for item in self.arguments(command):
+                text = text.replace(f"\n{item.name.replace('-', '_')}: ", f"\n{item.name}: ")
             lines += ["", *(f"  {line}".rstrip() for line in text.splitlines())]
         return "\n".join(lines)
 

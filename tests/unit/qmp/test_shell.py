@@ -73,6 +73,8 @@ def test_help_has_synopsis_and_documentation(catalogue: Catalogue) -> None:
     assert text is not None
     assert text.startswith("memsave val=int size=int filename=str [cpu-index=int]\n")
     assert "virtual address" in text
+    assert "\n  cpu-index: the vCPU" in text
+    assert "@" not in text
     assert catalogue.help("bogus") is None
 
 

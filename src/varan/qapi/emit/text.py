@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 WIDTH = 110
+
+_REFERENCE = re.compile(r"(?<![\w@])@([A-Za-z_][\w-]*)")
 
 HEADER = '''"""{summary}
 
@@ -16,8 +19,11 @@ from __future__ import annotations
 
 
 def docstring(text: str, indent: str, fallback: str = "") -> list[str]:
-    """A string literal of documentation, wrapped; nothing if there is nothing to say."""
-    text = _paragraphs(text, WIDTH - len(indent) - 3) or fallback
+    """A string literal of documentation, wrapped; nothing if there is nothing to say.
+
+    A reference `@name` becomes `name` in backquotes.
+    """
+    text = _paragraphs(_REFERENCE.sub(r"`\1`", text), WIDTH - len(indent) - 3) or fallback
     if not text:
         return []
     text = text.replace("\\", "\\\\").replace('"""', "'''")
