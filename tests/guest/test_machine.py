@@ -39,6 +39,17 @@ async def test_the_guest_fills_and_checks_memory_without_errors(guest: Machine) 
     assert answer.groups() == ("4194304", "0")
 
 
+async def test_of_a_long_paste_into_a_busy_guest_nothing_is_lost(guest: Machine, accelerator: str) -> None:
+    # Busy for longer than it takes the port to hand over more than the guest has room for.
+    busy = "mem 1\r" if accelerator == "kvm" else "mem 16\r" * 6
+    printed = bytearray()
+    guest.serial.on_output(printed.extend)
+    guest.serial.write(busy + "".join(f"echo line {number}\r" for number in range(500)) + "echo the end\r")
+    await guest.serial.expect(re.compile(r"\nthe end\s"))
+    answers = re.findall(rb"^line (\d+)\r?$", printed, re.MULTILINE)
+    assert [int(answer) for answer in answers] == list(range(500))
+
+
 async def test_a_paused_guest_stands_still_and_its_time_with_it(guest: Machine) -> None:
     await ask(guest, "ticks", r"(\d+) ticks")
     await guest.pause()

@@ -121,6 +121,7 @@ dirty_credit:   .skip 8                 # hundredths of pages that are due
 dirty_next:     .skip 8                 # address of the page to be written next
 dirty_total:    .skip 8                 # pages written since `dirty`
 panicking:      .skip 8
+input_held:     .skip 8                 # whether the ring was full, and the serial port's interrupt is off
 input_head:     .skip 4                 # where the interrupt handler puts the next byte
 input_tail:     .skip 4                 # where the main loop takes the next byte
 input_ring:     .skip INPUT_SIZE

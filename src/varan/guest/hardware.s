@@ -48,16 +48,18 @@ serial_interrupt:
     in al, dx
     test al, 1                          # data ready
     jz 2f
+    mov ecx, [input_head]
+    lea eax, [rcx + 1]
+    and eax, INPUT_SIZE - 1
+    cmp eax, [input_tail]
+    je 3f
+    mov [input_head], eax
     mov edx, UART
     in al, dx
-    mov ecx, [input_head]
     mov [input_ring + rcx], al
-    inc ecx
-    and ecx, INPUT_SIZE - 1
-    cmp ecx, [input_tail]               # full: the byte is lost
-    je 1b
-    mov [input_head], ecx
     jmp 1b
+3:  outb UART+1, 0x00                   # IER: none; what comes waits in the UART until there is room
+    mov byte ptr [input_held], 1
 2:  mov al, PIC_EOI
     out PIC1, al
     pop rdx
@@ -76,7 +78,15 @@ input_take:
     inc ecx
     and ecx, INPUT_SIZE - 1
     mov [input_tail], ecx
-    ret
+    cmp byte ptr [input_held], 0
+    je 1f
+    push rax
+    push rdx
+    mov byte ptr [input_held], 0
+    outb UART+1, 0x01                   # IER: received data
+    pop rdx
+    pop rax
+1:  ret
 
 # Register AL of the real-time clock to EAX.
 rtc_read:
