@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ i=0
 while [ $i -lt 20 ]; do /bin/true && i=$((i + 1)); done
 echo forks $i
 echo {DONE}
+read line
+echo got $line
+while :; do :; done
 """
 ANSWER = [hashlib.md5(NUMBERS).hexdigest() + "  -", hashlib.sha256(NUMBERS).hexdigest() + "  -", "forks 20"]
 
@@ -41,13 +46,28 @@ PAGES = 16 * 4096
 @pytest.fixture
 def initrd(tmp_path: Path) -> Path:
     path = tmp_path / "initrd"
-    path.write_bytes(make_initrd(WORK + "read line\necho got $line\nsleep 1000\n", need_busybox(), compress=True))
+    path.write_bytes(
+        make_initrd(WORK + "read line\necho got $line\nwhile :; do :; done\n", need_busybox(), compress=True)
+    )
     return path
 
 
 def signed(address: int) -> int:
     """`address` as the protocol's signed 64-bit integer."""
     return address - (1 << 64) if address >> 63 else address
+
+
+async def cpu_shows(vm: Machine, condition: Callable[[set[tuple[int, bool]]], bool]) -> bool:
+    """Whether the program counters and halts that query-cpus reports come to meet `condition`."""
+    seen: set[tuple[int, bool]] = set()
+    for _ in range(1000):
+        (cpu,) = await vm.qmp.query_cpus()
+        assert isinstance(cpu.pc, int)
+        seen.add((cpu.pc, cpu.halted))
+        if condition(seen):
+            return True
+        await asyncio.sleep(0.01)
+    return False
 
 
 async def test_linux_works_in_a_machine_object(initrd: Path, tmp_path: Path) -> None:
@@ -64,8 +84,10 @@ async def test_linux_works_in_a_machine_object(initrd: Path, tmp_path: Path) -> 
         assert virtual.read_bytes() == physical.read_bytes() == vm.memory[KERNEL_PHYSICAL : KERNEL_PHYSICAL + PAGES]
         assert len(set(virtual.read_bytes())) > 100
         await vm.qmp.cont()
+        assert await cpu_shows(vm, lambda seen: any(halted for _, halted in seen)), "an idle kernel halts its CPU"
         vm.serial.send_line("hello")
         await vm.serial.expect("got hello")
+        assert await cpu_shows(vm, lambda seen: len({pc for pc, halted in seen if not halted}) > 5)
 
 
 def test_linux_works_from_the_command_line(initrd: Path, tmp_path: Path) -> None:
