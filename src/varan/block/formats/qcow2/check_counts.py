@@ -119,13 +119,15 @@ class ReferenceCounts:
 
     def regions(self, size: int) -> set[int]:
         """Which regions of `size` clusters (a power of two) have references."""
+        import numpy as np
+
         found: set[int] = set()
         for number, page in self._pages.items():
             if size >= PAGE:
                 if page.any():
                     found.add((number << PAGE_BITS) // size)
                 continue
-            used = page.reshape(-1, size).any(axis=1).nonzero()[0]
+            used = np.flatnonzero(np.any(page.reshape(-1, size), axis=1))
             found.update((used + (number << PAGE_BITS) // size).tolist())
         return found
 
