@@ -36,7 +36,7 @@ def test_no_argument_shows_the_usage_and_fails(capsys: pytest.CaptureFixture[str
 
 def test_unknown_subcommand_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fly"]) == 1
-    assert capsys.readouterr().err == "varan: fly: there is no such command; known are run, qmp, qapi\n"
+    assert capsys.readouterr().err == "varan: fly: there is no such command; known are run, qmp, qapi, img, io\n"
 
 
 def test_bad_option_of_a_subcommand_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from varan.block.operations.pipeline import Pipeline
 from varan.block.operations.source import Buffers, Piece, Reading, Sources
 from varan.block.request import write, zero
 
-CHUNK = 1 << 20
-"""Bytes read at a time: a few pieces fit into a processor's cache on their way."""
+CHUNK = 2 << 20
+"""Bytes read at a time."""
 COMPRESSED_CHUNK = 4 << 20
 """Bytes that are compressed at a time, in threads."""
 MAX_GRAIN = 64 << 10

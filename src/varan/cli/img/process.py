@@ -10,6 +10,8 @@ from typing import NoReturn
 
 _COLLECT_EVERY = 100_000
 """New objects between collections: importing makes many, and hardly any garbage."""
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another waits for it, to issue its next read or write."""
 _BROKEN_PIPE = 141
 
 
@@ -19,6 +21,7 @@ def run_process(main: Callable[[], int]) -> NoReturn:
     `main` has closed what it opened when it returns; what it printed is written out here.
     """
     gc.set_threshold(_COLLECT_EVERY, 20, 20)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     status = main()
     try:
         sys.stdout.flush()
