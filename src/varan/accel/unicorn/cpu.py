@@ -21,6 +21,7 @@ from varan.core.memory import MemorySpace, Region
 PHYSICAL_BITS = 40
 """Width of the physical addresses that the library's page walker accepts."""
 
+_MASK_64 = (1 << 64) - 1
 _Reset = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -93,6 +94,7 @@ class Engine:
         env.xcr0 = 1
         # The library takes an interrupt's stack only from a task register that is available, not busy.
         env.tr.flags = 0x8900
+        self.counter = 0
         self.cpu.interrupt_request = layout.ALWAYS_ASK
         self.cpu.halted = 0
 
@@ -182,6 +184,15 @@ class Engine:
         self.library.update_hflags(self.env_pointer)
         # The translator takes these from EFLAGS too; here they would outlive a change there.
         self.env.hflags &= ~layout.HFLAGS_FROM_EFLAGS
+
+    @property
+    def counter(self) -> int:
+        """The time-stamp counter, which runs all the time."""
+        return int(self.library.timestamp(self.env_pointer) + self.env.tsc_offset) & _MASK_64
+
+    @counter.setter
+    def counter(self, value: int) -> None:
+        self.env.tsc_offset = ctypes.c_int64(value - self.library.timestamp(self.env_pointer)).value
 
     def read_msr(self, number: int) -> int:
         """A model-specific register; 0 for one the library does not know."""

@@ -103,6 +103,8 @@ class Env(ctypes.Structure):
         (0x1518, "dr", c_uint64 * 8),
         (0x1578, "old_exception", c_int32),
         (0x1588, "tsc_offset", c_int64),
+        (0x15E4, "cpuid_level", c_uint32),
+        (0x15F0, "cpuid_vendor", c_uint8 * 12),
         (0x1600, "features", c_uint64 * 16),
         (0x1B58, "engine", c_uint64),
     )
@@ -153,7 +155,7 @@ class DeviceOps(ctypes.Structure):
 
 
 FEATURE_1_EDX, FEATURE_1_ECX, FEATURE_7_EBX, FEATURE_7_ECX, FEATURE_7_EDX = 0, 1, 2, 3, 4
-FEATURE_8000_0001_EDX, FEATURE_8000_0001_ECX = 6, 7
+FEATURE_8000_0001_EDX, FEATURE_8000_0001_ECX, FEATURE_8000_0007_EDX = 6, 7, 8
 """Which `Env.features` word answers which CPUID register."""
 
 _MAGIC = 0x1122334455667788
@@ -176,10 +178,16 @@ def verify(library: Library, handle: int) -> None:
     for offset, name in ((CLASS_TLB_FILL, "x86_cpu_tlb_fill"), (CLASS_EXEC_INTERRUPT, "x86_cpu_exec_interrupt")):
         found = c_uint64.from_address(cpu.cpu_class + offset).value
         _expect(f"the CPU class's {name}", found, library.address(f"{name}_x86_64"))
+    _verify_cpuid(library, env, top.cpu + ENV)
+
+
+def _verify_cpuid(library: Library, env: Env, env_pointer: int) -> None:
     out = (c_uint32 * 4)()
     at = ctypes.addressof(out)
-    library.cpuid(top.cpu + ENV, 1, 0, at, at + 4, at + 8, at + 12)
+    library.cpuid(env_pointer, 1, 0, at, at + 4, at + 8, at + 12)
     _expect("CPUID 1 EDX", env.features[FEATURE_1_EDX] & 0xFFFF_FFFF, out[3])
+    library.cpuid(env_pointer, 0, 0, at, at + 4, at + 12, at + 8)
+    _expect("CPUID 0", (env.cpuid_level, bytes(env.cpuid_vendor)), (out[0], bytes(out)[4:]))
 
 
 def _verify_registers(library: Library, handle: int, env: Env) -> None:

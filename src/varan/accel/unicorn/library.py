@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from varan.accel.base import AcceleratorError
+from varan.accel.unicorn.frequency import Frequency
 
 VERSION = (2, 1, 4)
 """The release whose structures `layout` describes."""
@@ -29,6 +30,7 @@ PROT_ALL = 7
 HOOK_INTR = 1
 HOOK_INSN = 2
 
+INSN_CPUID = 113
 INSN_IN = 218
 INSN_OUT = 500
 INSN_SYSCALL = 699
@@ -51,6 +53,8 @@ MmioRead = ctypes.CFUNCTYPE(c_uint64, c_void_p, c_uint64, c_uint32, c_void_p)
 MmioWrite = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_uint64, c_void_p)
 Interrupt = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_void_p)
 Instruction = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+Cpuid = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p)
+"""Whether the instruction has been answered."""
 ExecInterrupt = ctypes.CFUNCTYPE(c_bool, c_void_p, c_int)
 
 
@@ -95,6 +99,9 @@ class Library:
         self.start = releasing.uc_emu_start
         self.start.restype, self.start.argtypes = c_int, (c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
         self._bind_internals()
+        # What RDTSC reads, less what the guest's own counter differs by. No engine is looked at for it.
+        self.frequency = Frequency(lambda: self.timestamp(None))
+        """How fast the time-stamp counter of every engine runs."""
         self.verified = False
         """Whether `layout.verify` has found everything in its place."""
 
@@ -127,6 +134,11 @@ class Library:
     def address(self, name: str) -> int:
         """Where the exported function `name` lies, for machine code that calls it."""
         return ctypes.cast(getattr(self._holding, name), c_void_p).value or 0
+
+
+def address_of(callback: object) -> int:
+    """Where machine code can call a ctypes callback."""
+    return ctypes.cast(callback, c_void_p).value or 0  # type: ignore[arg-type]
 
 
 def find() -> Path | None:

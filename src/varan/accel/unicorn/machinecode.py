@@ -25,6 +25,7 @@ SOURCE = r"""
         .set C_ENGINE, 0x81a8
         .set C_EXIT_REQUEST, 0x15
         .set ENGINE_STOP_REQUEST, 0x56d
+        .set E_RAX, 0x00
         .set E_RCX, 0x08
         .set E_RSP, 0x20
         .set E_R11, 0x58
@@ -337,6 +338,17 @@ filled:
         pop     rbx
         ret
 
+# int cpuid(engine, cpu): the leaves that are the clock's go to Python, all others (0) to the library.
+cpuid:
+        mov     eax, [rsi + C_ENV + E_RAX]
+        sub     eax, 0x15
+        cmp     eax, 1
+        ja      not_clock
+        jmp     [rip + clock_leaves]
+not_clock:
+        xor     eax, eax
+        ret
+
         .org    0x1000
 do_interrupt:           .quad 0
 hardware_interrupt:     .quad 0
@@ -347,6 +359,7 @@ library_tlb_fill:       .quad 0
 flush_tlb:              .quad 0
 page_marks:             .quad 0
 page_count:             .quad 0
+clock_leaves:           .quad 0
 stop:                   .byte 0
 stopped:                .byte 0
 nmi:                    .byte 0
@@ -358,10 +371,10 @@ CODE = bytes.fromhex(
     "4889d7e86700000083bf5c9f000000742a48c7c0feffffff8d4efd83f9014883d00083fe040f94c10fb6c94801c84801"
     "87d08a0000ff25c50f0000f787008b000000400000742283fe0b740583fe0d75188b87589f0000a802740e83e802d1e8"
     "83c8028987589f0000ff25910f00008b87c48b000025008700003d008100007414c787c48b000000890000c787c08b00"
-    "0000000000c3803dab0f000000757c803da40f0000007427f687048b000004751ef687008b000008755ec605890f0000"
-    "00838f048b000004be02000000eb2d833d760f0000007440f787d88a0000000200007434f687008b000008752b31c087"
-    "05570f000085c0741f0fb6f057e86dffffff4881c7508a0000ba01000000ff15f40e00005fb001c331c0c3c605260f00"
-    "0000c605200f000001488b87a8810000c6806d05000001c647150131c0c389f08707c353488d9e508a0000f683500200"
+    "0000000000c3803db30f000000757c803dac0f0000007427f687048b000004751ef687008b000008755ec605910f0000"
+    "00838f048b000004be02000000eb2d833d7e0f0000007440f787d88a0000000200007434f687008b000008752b31c087"
+    "055f0f000085c0741f0fb6f057e86dffffff4881c7508a0000ba01000000ff15f40e00005fb001c331c0c3c6052e0f00"
+    "0000c605280f000001488b87a8810000c6806d05000001c647150131c0c389f08707c353488d9e508a0000f683500200"
     "00010f8447010000488bbb90000000488bb398000000488b93a00000008b8ba8000000ff15970e00008b8bac00000081"
     "e10004000009c80b8388000000488b8b800000004883c1028b93b00000008bb3dc120000f7c200400000742e48894b08"
     "25fffffeff488943588b8bf8120000f7d121c8488bbbe8120000f7c200800000480f44bbf0120000eb1189c948894b08"
@@ -375,7 +388,7 @@ CODE = bytes.fromhex(
     "e74889de8b5424084489e94189e84589f1ff15e10c000084c0746c89e948c1e104498d940c108a00004889d948c1e906"
     "48230a48034a08488b711848c1ee0c483b35ca0c0000733a480335b90c00004183fd02741748c7c0ffffffff803e0074"
     "05480fbaf03e48894110eb16803e007511c606014c89e7ff15830c0000e973ffffffb8010000004883c420415e415d41"
-    "5c5d5bc3"
+    "5c5d5bc38b86508a000083e81583f8017706ff25700c000031c0c3"
 )
 
 ENTRIES = {
@@ -385,6 +398,7 @@ ENTRIES = {
     "syscall": 0x143,
     "sysenter": 0x2AD,
     "tlb_fill": 0x306,
+    "cpuid": 0x3C4,
 }
 """Offsets into CODE of what is called from outside."""
 
@@ -408,6 +422,7 @@ class Shared(ctypes.Structure):
 
     page_marks: int
     page_count: int
+    clock_leaves: int
     stop: int
     stopped: int
     nmi: int
@@ -416,6 +431,7 @@ class Shared(ctypes.Structure):
         *((name, c_uint64) for name in _CALLED),
         ("page_marks", c_uint64),
         ("page_count", c_uint64),
+        ("clock_leaves", c_uint64),
         ("stop", c_uint8),
         ("stopped", c_uint8),
         ("nmi", c_uint8),

@@ -24,6 +24,9 @@ _X2APIC, _TSC_DEADLINE, _MONITOR = 1 << 21, 1 << 24, 1 << 3
 _APIC = 1 << 9
 _SVM, _EXTAPIC = 1 << 2, 1 << 3
 _NX = 1 << 20
+_TSC_ADJUST, _INVARIANT_TSC = 1 << 1, 1 << 8
+_INTEL = b"GenuineIntel"
+_CORE_LEVEL = 0xA
 
 
 def names() -> list[str]:
@@ -40,6 +43,23 @@ def number(name: str | None) -> int:
         return _NAMES.index(wanted)
     except ValueError:
         raise AcceleratorError(f"unable to find CPU model '{name}'") from None
+
+
+def show_counter(env: Env, last_leaf: int) -> bool:
+    """Have CPUID say that the time-stamp counter can be relied on, and have leaves up to `last_leaf` for its frequency.
+
+    False, and nothing is changed, where guests would not expect that: only Intel defines these leaves, and some guests
+    stumble over leaves that came after their CPU, so models before the Core are left alone.
+
+    TSC_ADJUST goes with it: guests that can see that nobody has moved the counter do not check it against a timer,
+    whose interrupts come late here when the host is busy.
+    """
+    if bytes(env.cpuid_vendor) != _INTEL or env.cpuid_level < _CORE_LEVEL:
+        return False
+    env.cpuid_level = max(env.cpuid_level, last_leaf)
+    env.features[layout.FEATURE_7_EBX] |= _TSC_ADJUST
+    env.features[layout.FEATURE_8000_0007_EDX] |= _INVARIANT_TSC
+    return True
 
 
 def hide_missing_features(env: Env, *, hide_nx: bool) -> None:

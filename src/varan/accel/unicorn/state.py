@@ -17,7 +17,8 @@ _MSRS = (
     *(0xC000_0081, 0xC000_0082, 0xC000_0083, 0xC000_0084),  # STAR, LSTAR, CSTAR, FMASK
     *(0xC000_0102, 0xC000_0103),  # KERNEL_GS_BASE, TSC_AUX
 )
-_TSC = 0x10
+TSC = 0x10
+"""The MSR that is the time-stamp counter."""
 
 _XSAVE_SIZE = 4096
 _X87, _SSE, _AVX = 1, 2, 4
@@ -60,7 +61,7 @@ def save(engine: Engine) -> CpuState:
         xsave=_save_fpu(env),
         msrs={number: engine.read_msr(number) for number in _MSRS},
     )
-    state.msrs[_TSC] = engine.library.timestamp(engine.env_pointer) + env.tsc_offset & (1 << 64) - 1
+    state.msrs[TSC] = engine.counter
     events = state.events
     events.nmi_blocked = bool(env.hflags2 & layout.HFLAG2_NMI)
     events.interrupt_shadow = bool(env.hflags & layout.HFLAG_INHIBIT_IRQ)
@@ -100,9 +101,8 @@ def load(engine: Engine, state: CpuState) -> None:
     for number in _MSRS:
         if number in state.msrs:
             engine.write_msr(number, state.msrs[number])
-    if _TSC in state.msrs:
-        offset = state.msrs[_TSC] - library.timestamp(env_pointer) & (1 << 64) - 1
-        env.tsc_offset = offset - (1 << 64) if offset >> 63 else offset
+    if TSC in state.msrs:
+        engine.counter = state.msrs[TSC]
     engine.update_hflags()
     _load_events(engine, state)
     library.flush_tlb(engine.pointer)

@@ -44,6 +44,8 @@ class UnicornVcpu(Vcpu):
         self._shut_down = False
         self._stale_code: list[tuple[int, int]] = []
         self._parked: CpuState | None = _parked_state() if index else None
+        self._held: int | None = None
+        """The time-stamp counter while it stands still."""
 
     @property
     def engine(self) -> Engine:
@@ -151,6 +153,8 @@ class UnicornVcpu(Vcpu):
             self._signals.ring()
 
     def reset(self) -> None:
+        if self._held is not None:
+            self._held = 0
         if self.index:
             self._park(_parked_state())
         elif self._engine is not None:
@@ -177,6 +181,8 @@ class UnicornVcpu(Vcpu):
             vector = self._pin.withdraw()
             self._pin.restore(vector)
         saved = state.save(engine)
+        if self._held is not None:
+            saved.msrs[state.TSC] = self._held
         saved.events.interrupt = vector
         saved.events.nmi_pending = bool(self._signals.nmi)
         return saved
@@ -189,9 +195,20 @@ class UnicornVcpu(Vcpu):
         engine = self.engine
         self._forget_events()
         state.load(engine, state_)
+        if self._held is not None:
+            self._held = engine.counter
         self._signals.nmi = int(state_.events.nmi_pending)
         with self._lock:
             self._pin.restore(state_.events.interrupt)
+
+    def stop_counter(self) -> None:
+        if self._held is None:
+            self._held = self._engine.counter if self._engine is not None else 0
+
+    def start_counter(self) -> None:
+        held, self._held = self._held, None
+        if held is not None and self._engine is not None:
+            self._engine.counter = held
 
     def translate(self, virtual: int) -> int | None:
         if self._parked is not None:

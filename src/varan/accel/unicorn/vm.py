@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from varan.accel.base import Vm
-from varan.accel.unicorn import iobus, layout, syscall
+from varan.accel.unicorn import clockleaves, iobus, layout, syscall
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.codemarks import CodeMarks
 from varan.accel.unicorn.cpu import Engine
@@ -71,6 +71,7 @@ class UnicornVm(Vm):
                 signals = _python_delivery(engine, vcpu, self._memory)
             if code is not None:
                 engine.keep(code)
+            clockleaves.connect(engine, self._library.frequency, code)
             iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail)
             self._map_memory(engine, vcpu)
             if code is not None and settings.tlb_stub:
