@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.need import need_tool
-
 from varan.cli.img import main as img
 from varan.cli.io import main as io_main
 
