@@ -2,7 +2,7 @@
 
 A request is many sectors, and a call into the cipher for each of them would cost more than the cipher. Every mode is
 therefore put together from few ECB calls over all sectors at once, with the chaining (the exclusive-ors, and the
-doublings of XTS in GF(2^128)) done on arrays: XTS is E(P ^ T) ^ T with T of block j = T0 * x^j; CBC decryption is
+shifts of XTS in GF(2^128)) done on arrays: XTS is E(P ^ T) ^ T with T of block j = T0 * x^j; CBC decryption is
 D(C) ^ previous C; CBC encryption walks the blocks of a sector, all sectors in step. ECB contexts keep no state, so
 one is made for each call, and calls may come from any thread. References: IEEE 1619-2007 (XTS), LUKS1 format 1.2.
 """
@@ -25,6 +25,9 @@ Bytes = bytes | bytearray | memoryview
 
 SECTOR = 512
 """Bytes that one IV covers."""
+
+PIECE = 128 * SECTOR
+"""Bytes worked on at a time: what the arrays need besides stays in the processor's cache."""
 
 BLOCK = 16
 BLOCKS_PER_SECTOR = SECTOR // BLOCK
@@ -97,6 +100,16 @@ class SectorCipher:
         return self._transform(sector, data, encrypt=False)
 
     def _transform(self, sector: int, data: Bytes, *, encrypt: bool) -> memoryview:
+        view = memoryview(data).cast("B")
+        if len(view) <= PIECE:
+            return self._piece(sector, view, encrypt=encrypt)
+        result = memoryview(bytearray(len(view)))
+        for at in range(0, len(view), PIECE):
+            piece = self._piece(sector + at // SECTOR, view[at : at + PIECE], encrypt=encrypt)
+            result[at : at + PIECE] = piece
+        return result
+
+    def _piece(self, sector: int, data: memoryview, *, encrypt: bool) -> memoryview:
         import numpy as np
 
         words = np.frombuffer(data, np.uint64)
@@ -131,20 +144,25 @@ class SectorCipher:
         return _run(self._essiv.encryptor(), ivs) if self._essiv else ivs
 
     def _tweaks(self, sector: int, count: int) -> Words:
-        """The XTS tweak of every block: each sector's first one, then doubled 1, 2, 4, 8 and 16 times over."""
+        """The XTS tweak of every block: its sector's first one, shifted by its place in the sector, and folded."""
         import numpy as np
 
         assert self._tweak is not None
-        tweaks = np.empty((count, BLOCKS_PER_SECTOR, 2), np.dtype("<u8"))
-        tweaks[:, 0] = _run(self._tweak.encryptor(), self._ivs(sector, count))
-        done = 1
-        while done < BLOCKS_PER_SECTOR:
-            low, high = tweaks[:, :done, 0], tweaks[:, :done, 1]
-            carry = high >> np.uint64(64 - done)
-            tweaks[:, done : 2 * done, 1] = (high << np.uint64(done)) | (low >> np.uint64(64 - done))
-            folded = carry ^ (carry << np.uint64(1)) ^ (carry << np.uint64(2)) ^ (carry << np.uint64(7))
-            tweaks[:, done : 2 * done, 0] = (low << np.uint64(done)) ^ folded
-            done *= 2
+        first = _run(self._tweak.encryptor(), self._ivs(sector, count))
+        low, high = first[:, :1], first[:, 1:]
+        up = np.arange(BLOCKS_PER_SECTOR, dtype=np.uint64)
+        down = np.uint64(64) - up
+        down[0] = 63  # shifting by 64 is not defined; nothing is carried into the first block
+        into_high, out = low >> down, high >> down
+        into_high[:, 0] = out[:, 0] = 0
+        tweaks = np.empty((count, BLOCKS_PER_SECTOR, 2), np.uint64)
+        np.bitwise_or(high << up, into_high, out=tweaks[:, :, 1])
+        low = low << up
+        low ^= out
+        for shift in (1, 1, 5):  # x^128 = x^7 + x^2 + x + 1
+            out <<= np.uint64(shift)
+            low ^= out
+        tweaks[:, :, 0] = low
         return tweaks
 
     def _chain(self, context: Any, sector: int, words: Words) -> Words:

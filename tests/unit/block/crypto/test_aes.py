@@ -12,7 +12,7 @@ from varan.block.base import BlockError, ErrorKind
 from varan.block.crypto.aes import SECTOR, SectorCipher, legacy_cipher
 
 KEY = bytes(range(64))
-DATA = random.Random(1).randbytes(9 * SECTOR)
+DATA = random.Random(1).randbytes(300 * SECTOR)
 
 
 def by_sector(make: object, sector: int, data: bytes) -> bytes:
