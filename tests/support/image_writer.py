@@ -6,6 +6,7 @@ standard output: a line "w FIRST COUNT SERIAL" before a write, "f" when a flush 
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import sys
@@ -23,6 +24,11 @@ def sector_bytes(sector: int, serial: int) -> bytes:
     return struct.pack(">QQ", sector + 1, serial) * (SECTOR // 16) if serial else bytes(SECTOR)
 
 
+def say(line: str) -> None:
+    """One line in one system call."""
+    os.write(1, f"{line}\n".encode())
+
+
 async def work(filename: str, seed: int) -> None:
     """Never returns."""
     chance = random.Random(seed)
@@ -35,7 +41,7 @@ async def work(filename: str, seed: int) -> None:
         count = chance.choice([1, 2, 8, 100, 300])
         first = chance.randrange(sectors - count)
         zero = chance.random() < 0.2
-        print("z" if zero else "w", first, count, serial, flush=True)
+        say(f"{'z' if zero else 'w'} {first} {count} {serial}")
         if zero:
             await request.zero(node, first * SECTOR, count * SECTOR, Write.MAY_UNMAP)
         else:
@@ -43,7 +49,7 @@ async def work(filename: str, seed: int) -> None:
             await request.write_bytes(node, first * SECTOR, data)
         if chance.random() < 0.1:
             await node.flush()
-            print("f", flush=True)
+            say("f")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def run_and_kill(image: Path, seed: int, log: Path) -> list[str]:
     time.sleep(random.Random(seed).random() * 0.3)
     writer.send_signal(signal.SIGKILL)
     assert writer.wait() == -signal.SIGKILL
-    return log.read_text().splitlines()
+    return log.read_text().split("\n")[:-1]
 
 
 def acceptable(lines: list[str]) -> dict[int, set[int]]:

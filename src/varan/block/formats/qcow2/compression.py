@@ -96,6 +96,15 @@ class Compression:
         self._last = (entries[-1], plain[-1])
         return count
 
+    def reach(self, offset: int, known: int, length: int) -> int:
+        """How many of `length` bytes from `offset` on are compressed, as far as that is in memory; `known` are."""
+        while known < length:
+            run = self.metadata.cached_run(offset + known, length - known)
+            if run is None or run.kind is not Kind.COMPRESSED:
+                break
+            known += run.length
+        return known
+
     def _entries(self, entry: int, offset: int, length: int) -> list[int]:
         """The entries of compressed clusters that follow one another, as far as they are in memory."""
         entries = [entry]

@@ -291,7 +291,8 @@ class Qcow2Node(Node):
         if run.kind is Kind.UNALLOCATED:
             return self._unallocated(offset, run)
         if run.kind is Kind.COMPRESSED:
-            return Extent(run.length, Data.DATA | Data.ALLOCATED | Data.COMPRESSED)
+            count = self.compression.reach(offset, run.length, length)
+            return Extent(count, Data.DATA | Data.ALLOCATED | Data.COMPRESSED)
         flags = Data.ALLOCATED | (Data.ZERO if run.kind is Kind.ZERO else Data.DATA)
         if self.cipher is not None or (run.kind is Kind.ZERO and not run.host):
             return Extent(run.length, flags)
