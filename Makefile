@@ -24,7 +24,6 @@ generate: $(VENV)/.installed-dev
 	$(BIN)/python -m varan.cli.documentation
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python -m bench
 
 format: $(VENV)/.installed-dev
