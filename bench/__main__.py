@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support.kernel import HINT, find_busybox, find_kernel
 
 from bench.measure import Comparison, Figure
 
@@ -23,6 +26,10 @@ and only the ratios carry over to other machines.
 
 def main(names: Sequence[str]) -> int:
     """Measure the named parts (all when none is named); write the report only when all were measured."""
+    missing = _missing()
+    if missing:
+        print(f"bench: {missing}", file=sys.stderr)
+        return 1
     results: list[Comparison | Figure] = []
     for name in names or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
@@ -32,6 +39,15 @@ def main(names: Sequence[str]) -> int:
     if not names:
         REPORT.write_text(HEAD + _machine() + text)
     return 0
+
+
+def _missing() -> str | None:
+    """What the measurements need and do not find, with the way to it."""
+    if shutil.which("qemu-system-x86_64") is None:
+        return "QEMU to measure against is not installed (Debian packages qemu-system-x86 and qemu-utils)"
+    if find_kernel() is None or find_busybox() is None:
+        return f"no Linux kernel or static busybox to boot: {HINT}s linux-image-cloud-amd64 and busybox-static"
+    return None
 
 
 def _machine() -> str:

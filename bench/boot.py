@@ -23,6 +23,7 @@ COMMAND_LINES = {
 def measure(rounds: int = 5) -> list[Comparison]:
     """One comparison per kernel command line."""
     kernel, busybox = find_kernel(), find_busybox()
+    assert kernel is not None and busybox is not None, "the program has looked for them"
     with tempfile.TemporaryDirectory() as directory:
         initrd = Path(directory) / "initrd"
         initrd.write_bytes(make_initrd(INIT, busybox))
