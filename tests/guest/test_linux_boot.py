@@ -63,6 +63,12 @@ def test_the_kernel_gets_its_command_line_and_a_compressed_initrd(boot: Boot) ->
     assert boot("cat /proc/cmdline", compress=True) == "console=ttyS0 panic=-1 quiet one=1 two=2\n"
 
 
+@pytest.mark.parametrize("accelerator", ["unicorn", "unicorn,delivery=python,tlb-stub=off"])
+def test_the_kernel_keeps_time_by_the_time_stamp_counter(boot: Boot, accelerator: str) -> None:
+    text = boot("cat /sys/devices/system/clocksource/clocksource0/current_clocksource", accelerator=accelerator)
+    assert text == "tsc\n"
+
+
 def test_the_kernel_finds_the_memory_above_4_gib(boot: Boot) -> None:
     text = boot("grep 'System RAM' /proc/iomem; grep MemTotal /proc/meminfo", memory=5 * GIB)
     assert "100000000-17fffffff : System RAM" in text

@@ -196,7 +196,7 @@ class UnicornVcpu(Vcpu):
         self._forget_events()
         state.load(engine, state_)
         if self._held is not None:
-            self._held = engine.counter
+            self._held = state_.msrs.get(state.TSC, 0)
         self._signals.nmi = int(state_.events.nmi_pending)
         with self._lock:
             self._pin.restore(state_.events.interrupt)

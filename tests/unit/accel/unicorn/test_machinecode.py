@@ -17,7 +17,17 @@ def test_code_is_what_its_source_assembles_to(tmp_path: Path) -> None:
     code, labels = assemble(SOURCE, tmp_path)
     assert code[:PAGE].rstrip(b"\0") == CODE
     assert {name: labels[name] for name in ENTRIES} == ENTRIES
-    for name in ("do_interrupt", "flush_tlb", "page_marks", "page_count", "stop", "stopped", "nmi", "offer"):
+    for name in (
+        "do_interrupt",
+        "flush_tlb",
+        "page_marks",
+        "page_count",
+        "clock_leaves",
+        "stop",
+        "stopped",
+        "nmi",
+        "offer",
+    ):
         assert labels[name] - PAGE == getattr(Shared, name).offset, name
 
 
@@ -32,6 +42,7 @@ def test_offsets_in_the_source_are_those_of_the_layout() -> None:
     assert constants["C_EXIT_REQUEST"] == layout.Cpu.exit_request.offset
     assert constants["ENGINE_STOP_REQUEST"] == layout.Handle.stop_request.offset
     names = {
+        "E_RAX": "regs",
         "E_RIP": "eip",
         "E_EFLAGS": "eflags",
         "E_CC_SRC": "cc_src",
