@@ -195,13 +195,22 @@ def parse_header(data: bytes) -> Header:
     """
     if len(data) < q.HEADER_LENGTH_V2 or data[:4] != q.MAGIC:
         raise HeaderError("magic", "this is no qcow2 image", ErrorKind.INVALID)
-    fields = _V2.unpack_from(data)
-    version, name_at, name_length, cluster_bits = fields[1:5]
+    _, version, name_at, name_length, cluster_bits, *rest = _V2.unpack_from(data)
     if version not in (2, 3):
         raise HeaderError("version", f"version {version} is not known", ErrorKind.UNSUPPORTED)
     if not q.MIN_CLUSTER_BITS <= cluster_bits <= q.MAX_CLUSTER_BITS:
         raise HeaderError("cluster_bits", f"2^{cluster_bits} bytes is not a cluster size", ErrorKind.UNSUPPORTED)
-    header = Header(version, cluster_bits, *fields[5:6], None, *fields[6:13])
+    header = Header(version, cluster_bits)
+    (
+        header.size,
+        header.crypt_method,
+        header.l1_size,
+        header.l1_table_offset,
+        header.refcount_table_offset,
+        header.refcount_table_clusters,
+        header.snapshots,
+        header.snapshots_offset,
+    ) = rest
     data = data[: header.cluster_size]
     _parse_version_3(header, data)
     end = name_at or len(data)
