@@ -39,6 +39,14 @@ async def test_the_example_runs(code: str) -> None:
         await outcome
 
 
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
+)
+def test_links_lead_to_files_that_are_there(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", document.read_text())
+    assert [target for target in targets if ":" not in target and not (document.parent / target).exists()] == []
+
+
 def test_every_example_with_a_console_pattern_is_found() -> None:
     assert len(examples("docs/python.md")) >= 6
     assert len(examples("README.md")) >= 1
