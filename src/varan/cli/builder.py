@@ -150,13 +150,13 @@ class Builder:
 
     def _check_chardevs(self) -> None:
         known = {chardev.id: chardev for chardev in self.chardevs}
-        users = [("-serial", id) for id in self.serials if id is not None]
-        users += [("-mon", monitor.chardev) for monitor in self.monitors]
+        users = [("-serial chardev:", id) for id in self.serials if id is not None]
+        users += [("-mon chardev=", monitor.chardev) for monitor in self.monitors]
         if self.debug_console is not None:
-            users.append(("-debugcon", self.debug_console))
+            users.append(("-debugcon chardev:", self.debug_console))
         for option, id in users:
             if id not in known:
-                raise UsageError(f'{option} chardev={id}: chardev "{id}" not found')
+                raise UsageError(f'{option}{id}: chardev "{id}" not found')
         for id, count in Counter(id for _, id in users).items():
             if count > 1 and not known[id].mux:
                 raise UsageError(f"chardev '{id}' has {count} users; give it mux=on to let them share it")

@@ -62,7 +62,7 @@ ERRORS = {
     "-serial vc": "-serial vc: 'vc': there are no displays yet to show it on; use stdio, pty or unix:PATH,server=on",
     "-serial null -serial null -serial null -serial null -serial null": "-serial null: too many serial ports: a "
     "machine has 4",
-    "-serial chardev:x": '-serial chardev=x: chardev "x" not found',
+    "-serial chardev:x": '-serial chardev:x: chardev "x" not found',
     "-mon chardev=x": '-mon chardev=x: chardev "x" not found',
     "-mon mode=control": "-mon mode=control: parameter 'chardev' is missing",
     "-mon x,mode=web": "-mon x,mode=web: parameter 'mode' expects one of readline, control, not 'web' (column 8)",
