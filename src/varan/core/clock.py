@@ -14,6 +14,8 @@ from typing import Protocol
 
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
+STALE_LIMIT = 1024
+"""Entries of a heap at which those that no longer count (timers armed anew or cancelled) are thrown out."""
 
 
 class Clock(Protocol):
@@ -131,29 +133,41 @@ class TimerQueue:
         assert deadline is not None
         self._sequence += 1
         earlier = not heap or deadline < heap[0][0]
+        if len(heap) >= STALE_LIMIT:
+            _drop_stale(heap)
         heapq.heappush(heap, (deadline, self._sequence, timer))
         if earlier:
             self.on_earlier(timer)
 
     def run_due(self) -> int | None:
-        """Run every timer that is due; returns nanoseconds until the next one, None when no running clock has one."""
+        """Run every timer that is due; returns nanoseconds until the next one, None when no running clock has one.
+
+        What falls due meanwhile waits for the next call, so that a timer that is quicker than its callback ends it too.
+        """
         soonest: int | None = None
         for clock, heap in list(self._heaps.values()):
             if not clock.running():
                 continue
+            now = clock.now()
             while heap:
                 deadline, _, timer = heap[0]
                 if timer._deadline != deadline:
                     heapq.heappop(heap)
                     continue
-                wait = deadline - clock.now()
-                if wait > 0:
+                if deadline > now:
+                    wait = max(deadline - clock.now(), 0)
                     soonest = wait if soonest is None else min(soonest, wait)
                     break
                 heapq.heappop(heap)
                 timer._deadline = None
                 timer.callback()
         return soonest
+
+
+def _drop_stale(heap: list[tuple[int, int, Timer]]) -> None:
+    kept = {entry[2]: entry for entry in heap if entry[2]._deadline == entry[0]}
+    heap[:] = kept.values()
+    heapq.heapify(heap)
 
 
 def _nothing(timer: Timer) -> None:

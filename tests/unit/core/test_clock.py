@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from varan.core.clock import ManualClock, TimerQueue, VirtualClock
+from varan.core.clock import STALE_LIMIT, ManualClock, TimerQueue, VirtualClock
 
 
 class Stopped(ManualClock):
@@ -138,4 +138,35 @@ def test_sleeper_is_told_of_earlier_timers_only(clock: Stopped, queue: TimerQueu
     queue.timer(clock, lambda: None).arm(60)
     assert len(calls) == 1
     queue.timer(clock, lambda: None).arm(40)
+    assert len(calls) == 2
+
+
+def test_a_timer_quicker_than_its_callback_does_not_keep_the_others_waiting(clock: Stopped, queue: TimerQueue) -> None:
+    calls: list[str] = []
+
+    def rise() -> None:
+        calls.append("rise")
+        assert len(calls) < 10
+        clock.advance(100)
+        quick.arm(clock.now() + 1)
+        clock.advance(1)
+
+    quick = queue.timer(clock, rise)
+    quick.arm(10)
+    queue.timer(clock, lambda: calls.append("other")).arm(20)
+    clock.advance(20)
+    assert queue.run_due() == 0
+    assert calls == ["rise", "other"]
+
+
+def test_a_timer_armed_over_and_over_takes_no_more_memory_and_fires_once(clock: Stopped, queue: TimerQueue) -> None:
+    calls: list[int] = []
+    far = queue.timer(clock, lambda: calls.append(clock.now()))
+    other = queue.timer(clock, lambda: calls.append(clock.now()))
+    other.arm(5000)
+    for deadline in range(100_000, 120_000):
+        far.arm(deadline)
+    assert sum(len(heap) for _, heap in queue._heaps.values()) <= STALE_LIMIT
+    clock.advance(200_000)
+    queue.run_due()
     assert len(calls) == 2
