@@ -73,7 +73,7 @@ class Rebase:
 
     async def _keep_data(self, at: int, length: int, *, old_zero: bool, new_zero: bool) -> None:
         if old_zero:
-            await zero(self._top, at, length)
+            await self._write_zeros(at, length)
             return
         old, new = self._buffers
         await _read(self._old, at, old, length)
@@ -96,9 +96,20 @@ class Rebase:
 
     async def _write(self, at: int, buffer: bytearray, start: int, stop: int) -> None:
         if zeros.is_zero(buffer, start, stop):
-            await zero(self._top, at, stop - start)
+            await self._write_zeros(at, stop - start)
         else:
             await write(self._top, at, [memoryview(buffer)[start:stop]])
+
+    async def _write_zeros(self, at: int, length: int) -> None:
+        """Have the top itself say that the bytes are zeros. Zeroing what shows zeros already may change nothing, and
+        the new backing file would be seen there."""
+        await zero(self._top, at, length)
+        end = at + length
+        while at < end:
+            extent = await self._top.block_status(at, min(end - at, CHUNK))
+            if not extent.flags & extent.flags.ALLOCATED:
+                await write(self._top, at, [memoryview(bytes(extent.length))])
+            at += extent.length
 
 
 async def _read(node: Node | None, at: int, buffer: bytearray, length: int) -> None:
