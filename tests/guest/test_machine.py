@@ -7,6 +7,7 @@ import re
 
 from tests.guest.conftest import PROMPT
 
+from varan.accel.state import Activity
 from varan.api import events
 from varan.api.values import RebootAction, RunState, ShutdownAction, ShutdownCause
 from varan.embed.vm import Machine
@@ -114,6 +115,22 @@ async def test_the_guests_reset_and_its_triple_fault_restart_it(guest: Machine) 
             assert event == events.Reset(guest=True, reason=ShutdownCause.GUEST_RESET)
             await guest.serial.expect("demonstration guest")
             await guest.serial.expect(PROMPT)
+
+
+async def test_a_guest_with_its_timer_at_full_speed_can_still_be_paused_and_reset(guest: Machine) -> None:
+    await guest.pause()
+    # out 0x43, 0x34; out 0x40, 2; out 0x40, 0: every two ticks of the PIT; jmp self
+    guest.memory.write(0x300000, bytes.fromhex("b034 e643 b002 e640 b000 e640 ebfe"))
+    state = await guest.cpus[0].get_state()
+    state.rip, state.activity = 0x300000, Activity.RUNNING
+    await guest.cpus[0].set_state(state)
+    async with asyncio.timeout(20):
+        await guest.resume()
+        await asyncio.sleep(0.05)
+        await guest.pause()
+        await guest.resume()
+        await guest.reset()
+    await guest.serial.expect(PROMPT)
 
 
 async def test_system_reset_restarts_a_running_guest(guest: Machine) -> None:
