@@ -19,7 +19,7 @@ from varan.block.blocking import BlockingImage
 pytestmark = pytest.mark.interop
 
 LAYOUTS = {
-    "clusters of 512": "cluster_size=512",
+    "clusters of 1k": "cluster_size=1k",
     "clusters of 4k, 1-bit counts": "cluster_size=4k,refcount_bits=1",
     "clusters of 4k": "cluster_size=4k,refcount_bits=64",
     "defaults": "cluster_size=64k",
