@@ -92,6 +92,15 @@ def test_an_unknown_feature_is_called_by_the_name_the_image_gives() -> None:
         parse_header(header.serialize().ljust(65536, b"\0"))
 
 
+def test_feature_names_give_way_to_a_backing_file_name_in_a_small_cluster() -> None:
+    header = a_header(cluster_bits=9, backing_file="a-base-of-some-length.qcow2", refcount_table_offset=0x10000)
+    header.backing_format = "qcow2"
+    header.set_extension(q.EXTENSION_FEATURE_NAMES, default_feature_names())
+    parsed = parse_header(header.serialize().ljust(512, b"\0"))
+    assert (parsed.backing_file, parsed.backing_format) == ("a-base-of-some-length.qcow2", "qcow2")
+    assert parsed.extension(q.EXTENSION_FEATURE_NAMES) is None
+
+
 def test_a_header_larger_than_its_cluster_is_refused() -> None:
     header = a_header(cluster_bits=9, l1_size=0)
     header.extensions.append(Extension(1, bytes(512)))

@@ -140,11 +140,23 @@ class Header:
         return None if data is None else data.decode(errors="surrogateescape")
 
     def serialize(self) -> bytes:
-        """The header with extensions and backing file name. Raises NO_SPACE when a cluster is too small for it."""
+        """The header with extensions and backing file name. Raises NO_SPACE when a cluster is too small for it.
+
+        The names of feature bits only serve messages: where space is short they are left out.
+        """
+        data = self._serialize(self.extensions)
+        if len(data) > self.cluster_size:
+            needed = [extension for extension in self.extensions if extension.kind != q.EXTENSION_FEATURE_NAMES]
+            data = self._serialize(needed)
+        if len(data) > self.cluster_size:
+            raise BlockError(ErrorKind.NO_SPACE, "the header does not fit in a cluster")
+        return data
+
+    def _serialize(self, extensions: list[Extension]) -> bytes:
         known = self.version >= 3
         length = max(self.header_length, q.HEADER_LENGTH_V3) if known else q.HEADER_LENGTH_V2
         tail = bytearray()
-        for extension in self.extensions:
+        for extension in extensions:
             tail += _EXTENSION.pack(extension.kind, len(extension.data)) + extension.data
             tail += bytes(-len(extension.data) % 8)
         tail += _EXTENSION.pack(q.EXTENSION_END, 0)
@@ -159,10 +171,7 @@ class Header:
             if length > q.HEADER_LENGTH_V3:
                 data += bytes([self.compression_type]) + self.extra
             data += bytes(length - len(data))
-        data += tail + name
-        if len(data) > self.cluster_size:
-            raise BlockError(ErrorKind.NO_SPACE, "the header does not fit in a cluster")
-        return bytes(data)
+        return bytes(data + tail + name)
 
     def _fields(self, name_at: int, name_length: int) -> bytes:
         return _V2.pack(
