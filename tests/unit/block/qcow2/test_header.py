@@ -93,7 +93,7 @@ def test_an_unknown_feature_is_called_by_the_name_the_image_gives() -> None:
 
 
 def test_feature_names_give_way_to_a_backing_file_name_in_a_small_cluster() -> None:
-    header = a_header(cluster_bits=9, backing_file="a-base-of-some-length.qcow2", refcount_table_offset=0x10000)
+    header = a_header(cluster_bits=9, size=32768, backing_file="a-base-of-some-length.qcow2")
     header.backing_format = "qcow2"
     header.set_extension(q.EXTENSION_FEATURE_NAMES, default_feature_names())
     parsed = parse_header(header.serialize().ljust(512, b"\0"))
