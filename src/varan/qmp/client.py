@@ -35,6 +35,7 @@ from varan.qmp.peer import (
     error_from,
     message_stream,
 )
+from varan.qmp.vigil import Vigil
 
 RECEIVE_SIZE = 64 << 10
 """Bytes taken from the socket at a time."""
@@ -88,6 +89,7 @@ class Client(Commands):
             return future
         id = protocol.expect(future)
         self._transport.write(encode_request(name, arguments, id, oob))
+        protocol.vigil.begin()
         return future
 
     async def events(self) -> AsyncIterator[QmpEvent]:
@@ -145,6 +147,7 @@ class ClientProtocol(asyncio.BufferedProtocol):
         self.lost: QmpConnectionError | None = None
         """Why there is no connection any more."""
         self.greeting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.vigil = Vigil()
         self._peer = peer
         self._transport: asyncio.Transport
         self._stream = message_stream()
@@ -185,6 +188,7 @@ class ClientProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the loop."""
+        self.vigil.end()
         stream = self._stream
         stream.feed(bytes(self._view[:nbytes]))
         while (message := stream.next()) is not None:

@@ -23,6 +23,7 @@ from varan.qmp.dispatch import Dispatcher, Handler, Rest
 from varan.qmp.profile import LATEST, Profile
 from varan.qmp.request import Request
 from varan.qmp.session import Session
+from varan.qmp.vigil import Vigil
 
 EVENT_BACKLOG = 1 << 20
 """Bytes of output that may wait for a client when an event is added."""
@@ -92,6 +93,7 @@ class Monitor:
         self._outbox = bytearray()
         self._reading = True
         self._pumping = False
+        self._vigil = Vigil()
         self._turn: asyncio.Handle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -113,6 +115,7 @@ class Monitor:
         session = self._session
         if session is None:
             return
+        self._vigil.end()
         session.receive(data)
         self._pump()
 
@@ -162,6 +165,7 @@ class Monitor:
                 outcome = self._dispatcher.begin(session, request)
                 if isinstance(outcome, bytes):
                     self._send(outcome)
+                    self._vigil.begin()
                 else:
                     self._start(session, request, outcome)
             else:
