@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support.need import need_tool
+from tests.support.patience import run_patiently
 
 from varan.block import registry, request
 from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
@@ -29,9 +30,6 @@ pytestmark = pytest.mark.interop
 SIZE = 8 << 20
 SECRETS = ["--object", "secret,id=one,data=pw", "--object", "secret,id=two,data=second"]
 FAST = {"iter-time": "50"}
-UNMEASURED = "Unable to get accurate CPU usage"
-"""What QEMU's tools say when a busy host left them too little time to measure how fast they derive keys."""
-ATTEMPTS = 5
 
 
 def secrets() -> Secrets:
@@ -44,11 +42,7 @@ def secrets() -> Secrets:
 
 def tool(name: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> str:
     """What a tool of QEMU's prints."""
-    command = [need_tool(name, package="qemu-utils"), *arguments]
-    for _ in range(ATTEMPTS):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if UNMEASURED not in done.stderr:
-            break
+    done = run_patiently([need_tool(name, package="qemu-utils"), *arguments])
     assert done.returncode in expect, f"{name} {arguments}: {done.returncode} {done.stdout} {done.stderr}"
     return done.stdout
 

@@ -6,12 +6,12 @@ import contextlib
 import io
 import json
 import shlex
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.need import need_tool
+from tests.support.patience import run_patiently
 from varan.cli.img.main import main as img_main
 from varan.cli.io.main import main as io_main
 
@@ -27,7 +27,7 @@ class Done:
 
 def spawn(program: str, words: Sequence[str]) -> Done:
     """Run an outside program."""
-    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL)
+    done = run_patiently([program, *words])
     return Done(done.returncode, done.stdout, done.stderr)
 
 
