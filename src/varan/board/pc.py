@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from varan.accel.base import Vcpu
 from varan.board.cmos import pc_cells
@@ -56,8 +56,6 @@ class PcConfig:
 
 class Pc:
     """A PC's memory, devices and wiring. After creation everything is in power-on state."""
-
-    has_cpus: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -111,10 +111,6 @@ class Lifecycle:
         """The guest asks for a reset. Any thread; guest code stops until it has been done."""
         self._from_guest(lambda: self._reset(ShutdownCause.GUEST_RESET))
 
-    def guest_shutdown(self) -> None:
-        """The guest powers off. Any thread; guest code stops."""
-        self._from_guest(lambda: self._shutdown(ShutdownCause.GUEST_SHUTDOWN))
-
     def vcpu_exit(self, vcpu: Vcpu, exit: Exit) -> None:
         """A vCPU cannot go on (called on its thread)."""
         if exit.reason is ExitReason.SHUTDOWN:

@@ -21,7 +21,6 @@ FALLOC_KEEP_SIZE = 1
 FALLOC_PUNCH_HOLE = 2
 FALLOC_ZERO_RANGE = 16
 _BLKGETSIZE64 = 0x80081272
-_BLKSSZGET = 0x1268
 _BLKDISCARD = 0x1277
 
 _KINDS = {
@@ -147,14 +146,6 @@ def device_length(fd: int) -> int:
     if stat.S_ISCHR(status.st_mode):
         return os.lseek(fd, 0, os.SEEK_END)
     return status.st_size
-
-
-def sector_size(fd: int) -> int:
-    """The logical sector size of a block device; 512 for what is none."""
-    if not stat.S_ISBLK(os.fstat(fd).st_mode):
-        return 512
-    answer = fcntl.ioctl(fd, _BLKSSZGET, bytes(4))
-    return int(struct.unpack("=i", answer)[0])
 
 
 def next_extent(fd: int, offset: int, end: int) -> tuple[bool, int]:

@@ -47,11 +47,6 @@ class TableScan:
     faults: list[tuple[Fault, Clusters]] = field(default_factory=list)
     """Faults with the entries that have them."""
 
-    @property
-    def fault_count(self) -> int:
-        """Entries times faults."""
-        return sum(len(entries) for _, entries in self.faults)
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
