@@ -1,0 +1,80 @@
+"""What a board gives its devices: address spaces, lines, clocks, and ways to reach the machine around them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from varan.api.events import Event
+from varan.core.clock import Clock, TimerQueue
+from varan.core.irq import IrqLine, unconnected
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
+
+
+class MachineRequests(Protocol):
+    """What a device may ask of the machine. Any thread; each returns at once."""
+
+    def guest_reset(self) -> None:
+        """Reset soon, as the guest's own doing."""
+
+
+class HostEnds(Protocol):
+    """The host ends that devices attach to, by id. Each raises VaranError that names an id there is not."""
+
+    def find_drive(self, id: str) -> Any:
+        """A block back end or node (`varan.block.backend`)."""
+
+    def find_netdev(self, id: str) -> Any:
+        """A network back end."""
+
+    def find_chardev(self, id: str) -> Any:
+        """A character device."""
+
+    def find_object(self, id: str) -> Any:
+        """A user-made object."""
+
+
+def _post_nowhere(work: Callable[[], None]) -> None:
+    return
+
+
+def _emit_nowhere(event: Event) -> None:
+    return
+
+
+def _no_message(address: int, data: int) -> None:
+    return
+
+
+def _no_line(number: int) -> IrqLine:
+    return unconnected
+
+
+@dataclass(slots=True)
+class Environment:
+    """See the module's text. A device test makes one with what the device needs."""
+
+    memory: MemorySpace
+    ports: PortSpace
+    lock: threading.RLock
+    """The machine lock."""
+    timers: TimerQueue
+    virtual: Clock
+    """Guest time."""
+    host: Clock
+    """Wall-clock time."""
+    gsi: Callable[[int], IrqLine] = _no_line
+    """The line of a global system interrupt."""
+    msi: Callable[[int, int], None] = _no_message
+    """(address, data): a message-signalled interrupt. The caller holds the machine lock."""
+    post: Callable[[Callable[[], None]], None] = _post_nowhere
+    """Run something on the machine's loop soon. Any thread."""
+    emit: Callable[[Event], None] = _emit_nowhere
+    """Send an event to the monitors. Any thread."""
+    requests: MachineRequests | None = None
+    ends: HostEnds | None = None
+    buses: Mapping[str, Any] = field(default_factory=dict)
+    """The board's buses by name."""

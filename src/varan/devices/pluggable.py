@@ -1,0 +1,83 @@
+"""Devices that can be added to a machine: by the board, by `-device`, or while the guest runs.
+
+The life of one, in order:
+
+    __init__(id, settings)         no host resource, no lock
+    await acquire(environment)     host ends are attached; on the loop, may wait, may fail
+    realize(environment, bus)      part of the machine; under the machine lock, must not wait
+    unrealize()                    no longer part of it; under the lock
+    await release()                host ends are given back
+
+A failure of `acquire` or `realize` leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from varan.core.properties import Property
+from varan.core.qom import Object, settings_from
+from varan.core.state import Device
+from varan.devices.environment import Environment
+from varan.errors import GenericError
+
+
+def _realized(device: PluggableDevice) -> bool:
+    return device.realized
+
+
+def _hotplugged(device: PluggableDevice) -> bool:
+    return device.hotplugged
+
+
+def _hotpluggable(device: PluggableDevice) -> bool:
+    return device.hotpluggable
+
+
+class PluggableDevice(Object):
+    """See the module's text. Subclasses set `bus_type` and declare their settings as `properties`."""
+
+    type_name = "device"
+    bus_type: ClassVar[str | None] = None
+    """The type of bus it sits on; None for a device without one."""
+    hotpluggable: ClassVar[bool] = True
+    """Whether it can come and go while the guest runs, where its bus allows that."""
+    user_creatable: ClassVar[bool] = True
+    """Whether users may ask for one."""
+    properties = (
+        Property("realized", "bool", read=_realized),
+        Property("hotplugged", "bool", read=_hotplugged),
+        Property("hotpluggable", "bool", read=_hotpluggable),
+    )
+
+    def __init__(self, id: str | None = None, settings: Mapping[str, Any] | None = None) -> None:
+        """`settings`: words or JSON values by name. Raises QmpError for what does not fit."""
+        self.id = id
+        self.settings = settings_from(type(self), settings or {})
+        self.realized = False
+        self.hotplugged = False
+
+    async def acquire(self, environment: Environment) -> None:
+        """Attach to host ends. Raises VaranError."""
+
+    def realize(self, environment: Environment, bus: Any) -> None:
+        """Become part of the machine, on `bus`. Raises VaranError."""
+
+    def unrealize(self) -> None:
+        """Stop being part of the machine."""
+
+    async def release(self) -> None:
+        """Give host ends back."""
+
+    def parts(self) -> Mapping[str, Device[Any]]:
+        """The register cores with declared state, by a name of their own, in the order of reset."""
+        return {}
+
+    def may_be_set(self, setting: Property) -> bool:
+        if self.realized:
+            raise GenericError(
+                f"Attempt to set property '{setting.name}' on device '{self.id or self.name}' (type "
+                f"'{self.type_name}') after it was realized"
+            )
+        return True
