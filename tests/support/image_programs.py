@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.need import need_tool
+from tests.support.patience import run_patiently
 from varan.cli.img import main as img
 from varan.cli.io import main as io_main
 
@@ -70,5 +70,5 @@ def _here(main: Callable[[list[str]], int], directory: Path, words: list[str], s
 
 
 def _there(words: list[str], directory: Path, script: str = "") -> Outcome:
-    done = subprocess.run(words, cwd=directory, capture_output=True, text=True, input=script, timeout=60)
+    done = run_patiently(words, directory, script)
     return Outcome(done.returncode, done.stdout, done.stderr)
