@@ -125,6 +125,7 @@ class FakeMachine:
         ]
         self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
         self.restarts = 0
+        self.button_presses = 0
         self.ended_by: ShutdownCause | None = None
 
     async def __aenter__(self) -> FakeMachine:
@@ -164,6 +165,9 @@ class FakeMachine:
     async def inject_nmi(self) -> None:
         for vcpu in self.vcpus:
             await vcpu.inject_nmi()
+
+    def press_power_button(self) -> None:
+        self.button_presses += 1
 
     def quit(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_QUIT) -> None:
         self.ended_by = cause

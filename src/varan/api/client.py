@@ -21,6 +21,7 @@ from .commands import (
     RingbufReadArguments,
     RingbufWriteArguments,
     SetActionArguments,
+    WatchdogSetActionArguments,
 )
 from .values import (
     ChardevBackendInfo,
@@ -42,6 +43,7 @@ from .values import (
     TargetInfo,
     UuidInfo,
     VersionInfo,
+    WatchdogAction,
 )
 
 
@@ -138,6 +140,7 @@ class Commands(abc.ABC):
         reboot: RebootAction | None = None,
         shutdown: ShutdownAction | None = None,
         panic: PanicAction | None = None,
+        watchdog: WatchdogAction | None = None,
     ) -> None:
         """Choose what certain doings of the guest lead to from now on. What is left out stays as it is.
 
@@ -146,11 +149,20 @@ class Commands(abc.ABC):
         shutdown: for a shutdown
 
         panic: for a reported crash
+
+        watchdog: for a watchdog that ran out
         """
         await self.call(
             COMMANDS["set-action"],
-            SetActionArguments(reboot=UNSET if reboot is None else reboot, shutdown=UNSET if shutdown is None else shutdown, panic=UNSET if panic is None else panic),
+            SetActionArguments(reboot=UNSET if reboot is None else reboot, shutdown=UNSET if shutdown is None else shutdown, panic=UNSET if panic is None else panic, watchdog=UNSET if watchdog is None else watchdog),
         )
+
+    async def watchdog_set_action(self, action: WatchdogAction) -> None:
+        """Choose what a watchdog that runs out leads to from now on.
+
+        action: that
+        """
+        await self.call(COMMANDS["watchdog-set-action"], WatchdogSetActionArguments(action=action))
 
     async def query_name(self) -> NameInfo:
         """Tell the machine's name.

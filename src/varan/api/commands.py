@@ -30,6 +30,7 @@ from .values import (
     TargetInfo,
     UuidInfo,
     VersionInfo,
+    WatchdogAction,
 )
 
 
@@ -70,6 +71,13 @@ class SetActionArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknow
     """for a shutdown"""
     panic: PanicAction | UnsetType = UNSET
     """for a reported crash"""
+    watchdog: WatchdogAction | UnsetType = UNSET
+    """for a watchdog that ran out"""
+
+
+class WatchdogSetActionArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    action: WatchdogAction
+    """that"""
 
 
 class CpuArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -170,6 +178,12 @@ COMMANDS: dict[str, CommandInfo] = {
         arguments=SetActionArguments,
         allow_preconfig=True,
         since="6.0",
+    ),
+    "watchdog-set-action": CommandInfo(
+        "watchdog-set-action",
+        "watchdog_set_action",
+        arguments=WatchdogSetActionArguments,
+        since="2.11",
     ),
     "query-name": CommandInfo(
         "query-name",
@@ -285,7 +299,10 @@ class Signatures(Protocol):
         reboot: RebootAction | None = None,
         shutdown: ShutdownAction | None = None,
         panic: PanicAction | None = None,
+        watchdog: WatchdogAction | None = None,
     ) -> None: ...
+
+    async def watchdog_set_action(self, action: WatchdogAction) -> None: ...
 
     async def query_name(self) -> NameInfo: ...
 

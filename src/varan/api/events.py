@@ -9,13 +9,39 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from .values import ShutdownCause
+from .values import GuestPanicAction, ShutdownCause, WatchdogAction
 
 
 class Event(Struct, omit_defaults=True):
     """Something that happened to the machine; the fields are the members of "data"."""
 
     NAME: ClassVar[str]
+
+
+class Watchdog(Event, kw_only=True):
+    """A watchdog ran out. It comes before what the action does."""
+
+    NAME: ClassVar[str] = "WATCHDOG"
+    action: WatchdogAction
+    """what happens now"""
+
+
+class GuestPanicked(Event, kw_only=True):
+    """The guest reported that it crashed."""
+
+    NAME: ClassVar[str] = "GUEST_PANICKED"
+    action: GuestPanicAction
+    """what is done about it"""
+
+
+class GuestCrashloaded(Event, kw_only=True):
+    """The guest reported that it crashed and deals with that itself (it has loaded a kernel that saves its
+    memory, for instance).
+    """
+
+    NAME: ClassVar[str] = "GUEST_CRASHLOADED"
+    action: GuestPanicAction
+    """always "run" """
 
 
 class Shutdown(Event, kw_only=True):
@@ -53,6 +79,9 @@ class Resume(Event, kw_only=True):
 
 
 EVENTS: dict[str, type[Event]] = {
+    "WATCHDOG": Watchdog,
+    "GUEST_PANICKED": GuestPanicked,
+    "GUEST_CRASHLOADED": GuestCrashloaded,
     "SHUTDOWN": Shutdown,
     "RESET": Reset,
     "STOP": Stop,

@@ -155,6 +155,36 @@ class PanicAction(enum.Enum):
     """nothing; the guest goes on"""
 
 
+class WatchdogAction(enum.Enum):
+    """What a watchdog that the guest has not fed in time leads to."""
+
+    RESET = "reset"
+    """a reset"""
+    SHUTDOWN = "shutdown"
+    """a press of the power button"""
+    POWEROFF = "poweroff"
+    """what the guest's own shutdown leads to"""
+    PAUSE = "pause"
+    """the machine stays, in run state "watchdog" """
+    DEBUG = "debug"
+    """a line in the log"""
+    NONE = "none"
+    """nothing but the event"""
+    INJECT_NMI = "inject-nmi"
+    """a non-maskable interrupt on every CPU (since 2.4)"""
+
+
+class GuestPanicAction(enum.Enum):
+    """What is done about a guest that crashed."""
+
+    PAUSE = "pause"
+    """the machine stays, in run state "guest-panicked" """
+    POWEROFF = "poweroff"
+    """the machine ends (since 2.8)"""
+    RUN = "run"
+    """nothing (since 5.0)"""
+
+
 class ShutdownCause(enum.Enum):
     """Why a machine was reset or shut down."""
 

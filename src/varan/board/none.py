@@ -24,5 +24,8 @@ class NoBoard:
     def reset(self) -> None:
         """Nothing to reset."""
 
+    def press_power_button(self) -> None:
+        """There is none."""
+
     def close(self) -> None:
         """Nothing to release."""

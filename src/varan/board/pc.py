@@ -153,6 +153,9 @@ class Pc:
         for device in self.devices.values():
             device.reset()
 
+    def press_power_button(self) -> None:
+        """Without ACPI a PC's button cannot tell the guest anything."""
+
     def save(self) -> dict[str, Any]:
         """All device states as plain values, by device name. Holds the machine lock."""
         return {name: encode(device.save()) for name, device in self.devices.items()}

@@ -45,11 +45,19 @@ _GENERAL = (
     ),
     Option(
         "action",
-        "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]",
+        "[reboot=reset|shutdown][,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]"
+        "[,watchdog=reset|shutdown|poweroff|inject-nmi|pause|debug|none]",
         Group.GENERAL,
-        "What a reset, a shutdown or a panic of the guest leads to.",
+        "What a reset, a shutdown or a panic of the guest, or a watchdog that it did not feed, leads to.",
         process.fold_action,
         repeatable=True,
+    ),
+    Option(
+        "watchdog-action",
+        "ACTION",
+        Group.GENERAL,
+        "Short for -action watchdog=ACTION.",
+        process.fold_watchdog_action,
     ),
 )
 

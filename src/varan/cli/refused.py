@@ -34,8 +34,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("fsdev", "OPTIONS", "shared folders"),
     ("virtfs", "OPTIONS", "shared folders"),
     ("tpmdev", "OPTIONS", "TPM devices"),
-    ("watchdog", "NAME", "watchdogs"),
-    ("watchdog-action", "ACTION", "watchdogs"),
     ("numa", "OPTIONS", "NUMA nodes"),
     ("mem-path", "PATH", "memory backends"),
     ("mem-prealloc", None, "memory backends"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varan.api.values import PanicAction, RebootAction, RunState, ShutdownAction, StatusInfo
+from varan.api.values import PanicAction, RebootAction, RunState, ShutdownAction, StatusInfo, WatchdogAction
 from varan.commands.registry import handler
 from varan.errors import MigrationExpected
 from varan.machine.machine import Machine
@@ -41,6 +41,7 @@ async def set_action(
     reboot: RebootAction | None = None,
     shutdown: ShutdownAction | None = None,
     panic: PanicAction | None = None,
+    watchdog: WatchdogAction | None = None,
 ) -> None:
     """Holds for what the guest does from now on."""
     actions = machine.actions
@@ -50,3 +51,11 @@ async def set_action(
         actions.shutdown = shutdown
     if panic is not None:
         actions.panic = panic
+    if watchdog is not None:
+        actions.watchdog = watchdog
+
+
+@handler("watchdog-set-action")
+async def watchdog_set_action(machine: Machine, action: WatchdogAction) -> None:
+    """The older way to say it."""
+    machine.actions.watchdog = action

@@ -20,6 +20,31 @@ class MachineRequests(Protocol):
     def guest_reset(self) -> None:
         """Reset soon, as the guest's own doing."""
 
+    def guest_shutdown(self) -> None:
+        """Power off soon, as the guest's own doing."""
+
+    def guest_panicked(self) -> None:
+        """The guest says that it has crashed."""
+
+    def watchdog_expired(self) -> None:
+        """A watchdog ran out: do what its action says."""
+
+
+class NoRequests:
+    """Requests that reach nobody (a bare bus)."""
+
+    def guest_reset(self) -> None:
+        return
+
+    def guest_shutdown(self) -> None:
+        return
+
+    def guest_panicked(self) -> None:
+        return
+
+    def watchdog_expired(self) -> None:
+        return
+
 
 class HostEnds(Protocol):
     """The host ends that devices attach to, by id. Each raises VaranError that names an id there is not."""
@@ -74,7 +99,7 @@ class Environment:
     """Run something on the machine's loop soon. Any thread."""
     emit: Callable[[Event], None] = _emit_nowhere
     """Send an event to the monitors. Any thread."""
-    requests: MachineRequests | None = None
+    requests: MachineRequests = field(default_factory=NoRequests)
     ends: HostEnds | None = None
     buses: Mapping[str, Any] = field(default_factory=dict)
     """The board's buses by name."""

@@ -45,7 +45,7 @@ class PluggableDevice(Object):
     """Whether it can come and go while the guest runs, where its bus allows that."""
     user_creatable: ClassVar[bool] = True
     """Whether users may ask for one."""
-    properties = (
+    properties: ClassVar[tuple[Property, ...]] = (
         Property("realized", "bool", read=_realized),
         Property("hotplugged", "bool", read=_hotplugged),
         Property("hotpluggable", "bool", read=_hotpluggable),

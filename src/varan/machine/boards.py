@@ -44,6 +44,9 @@ class Board(Protocol):
     def reset(self) -> None:
         """Put every device into power-on state. The caller holds the machine lock."""
 
+    def press_power_button(self) -> None:
+        """Tell the guest by ACPI, where the board has it. The caller holds the machine lock."""
+
     def close(self) -> None:
         """Release the memory."""
 

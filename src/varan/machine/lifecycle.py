@@ -15,7 +15,15 @@ from typing import Protocol
 from varan.accel.base import Exit, ExitReason, Vcpu
 from varan.accel.executor import VcpuThread
 from varan.api import events
-from varan.api.values import RebootAction, RunState, ShutdownAction, ShutdownCause
+from varan.api.values import (
+    GuestPanicAction,
+    PanicAction,
+    RebootAction,
+    RunState,
+    ShutdownAction,
+    ShutdownCause,
+    WatchdogAction,
+)
 from varan.core.events import EventBus
 from varan.errors import GenericError, MigrationExpected
 from varan.machine.runstate import NEEDS_RESET, RunStateMachine
@@ -54,6 +62,12 @@ class Guest(Protocol):
 
     async def restart(self) -> None:
         """Put all devices and vCPUs into reset state and load what boots; called while nothing runs."""
+
+    async def inject_nmi(self) -> None:
+        """Raise a non-maskable interrupt on every vCPU."""
+
+    def press_power_button(self) -> None:
+        """Tell the guest that it is wanted to shut down."""
 
 
 class Lifecycle:
@@ -110,6 +124,18 @@ class Lifecycle:
     def guest_reset(self) -> None:
         """The guest asks for a reset. Any thread; guest code stops until it has been done."""
         self._from_guest(lambda: self._reset(ShutdownCause.GUEST_RESET))
+
+    def guest_shutdown(self) -> None:
+        """The guest powers the machine off. Any thread; guest code stops."""
+        self._from_guest(lambda: self._shutdown(ShutdownCause.GUEST_SHUTDOWN))
+
+    def guest_panicked(self) -> None:
+        """The guest reports a crash. Any thread; guest code stops until what the action says has been done."""
+        self._from_guest(self._panic)
+
+    def watchdog_expired(self) -> None:
+        """A watchdog ran out. Any thread; guest code stops until what the action says has been done."""
+        self._from_guest(self._watchdog)
 
     def vcpu_exit(self, vcpu: Vcpu, exit: Exit) -> None:
         """A vCPU cannot go on (called on its thread)."""
@@ -189,6 +215,45 @@ class Lifecycle:
             self.run_state.move(RunState.PRELAUNCH)
         self._events.emit(events.Reset(guest=cause in GUEST_CAUSES, reason=cause))
         if self.run_state.running:
+            self._resume_threads()
+
+    async def _panic(self) -> None:
+        actions = self.actions
+        pauses = actions.panic is PanicAction.PAUSE or (
+            actions.panic is PanicAction.SHUTDOWN and actions.shutdown is ShutdownAction.PAUSE
+        )
+        if pauses:
+            self._events.emit(events.GuestPanicked(action=GuestPanicAction.PAUSE))
+            await self._rest(RunState.GUEST_PANICKED)
+        elif actions.panic is PanicAction.NONE:
+            self._events.emit(events.GuestPanicked(action=GuestPanicAction.RUN))
+            self._go_on()
+        else:
+            self._events.emit(events.GuestPanicked(action=GuestPanicAction.POWEROFF))
+            await self._rest(RunState.GUEST_PANICKED)
+            await self._shutdown(ShutdownCause.GUEST_PANIC)
+
+    async def _watchdog(self) -> None:
+        action = self.actions.watchdog
+        log.info("a watchdog ran out: %s", action.value)
+        self._events.emit(events.Watchdog(action=action))
+        if action is WatchdogAction.RESET:
+            await self._reset(ShutdownCause.GUEST_RESET)
+        elif action is WatchdogAction.POWEROFF:
+            await self._shutdown(ShutdownCause.GUEST_SHUTDOWN)
+        elif action is WatchdogAction.PAUSE:
+            await self._rest(RunState.WATCHDOG)
+        elif action is WatchdogAction.SHUTDOWN:
+            self._guest.press_power_button()
+        elif action is WatchdogAction.INJECT_NMI:
+            await self._guest.inject_nmi()
+        elif action is WatchdogAction.DEBUG:
+            log.warning("a watchdog ran out")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let vCPUs that a guest's request holds run again, where the machine runs."""
+        if self.run_state.running and not self._ended.done():
             self._resume_threads()
 
     async def _shutdown(self, cause: ShutdownCause) -> None:

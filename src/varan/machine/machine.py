@@ -188,6 +188,11 @@ class Machine:
         for vcpu in self.vcpus:
             await vcpu.inject_nmi()
 
+    def press_power_button(self) -> None:
+        """Tell the guest that it is wanted to shut down; whether it does is its own affair."""
+        with self.lock:
+            self.board.press_power_button()
+
     def quit(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_QUIT) -> None:
         """End the machine soon; `wait_closed` returns then."""
         self.lifecycle.request_shutdown(cause)

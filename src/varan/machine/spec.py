@@ -6,7 +6,7 @@ import enum
 import uuid as uuid_module
 from dataclasses import dataclass, field
 
-from varan.api.values import PanicAction, RebootAction, ShutdownAction
+from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
 
 MIB = 1 << 20
 
@@ -41,11 +41,12 @@ class MonitorSpec:
 
 @dataclass(slots=True)
 class Actions:
-    """What a guest's reset, shutdown or panic leads to (`-action`, `-no-reboot`, `-no-shutdown`, `set-action`)."""
+    """What a guest's reset, shutdown, panic or hang leads to (`-action` and its short forms, `set-action`)."""
 
     reboot: RebootAction = RebootAction.RESET
     shutdown: ShutdownAction = ShutdownAction.POWEROFF
     panic: PanicAction = PanicAction.SHUTDOWN
+    watchdog: WatchdogAction = WatchdogAction.RESET
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,6 @@ ERRORS = {
     "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
     "-device e1000": "-device e1000: not supported yet: the devices of a machine are fixed; see -device help",
-    "-action watchdog=reset": "-action watchdog=reset: 'watchdog' is not supported yet: there is no watchdog "
-    "(column 10)",
     "-action panic=run": "-action panic=run: parameter 'panic' expects one of pause, shutdown, exit-failure, none, "
     "not 'run' (column 7)",
     "-rtc base=noon": "-rtc base=noon: 'noon' is neither utc nor localtime nor a date like 2026-06-17T16:01:21 or "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from varan.api.values import PanicAction, RebootAction, ShutdownAction
+from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
 from varan.cli.builder import Configuration
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import OPTIONS, parse_command_line
@@ -47,9 +47,11 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "S": [("-S", "machine.autostart", False), ("", "machine.autostart", True)],
     "no-reboot": [("-no-reboot", "machine.actions.reboot", RebootAction.SHUTDOWN)],
     "no-shutdown": [("-no-shutdown", "machine.actions.shutdown", ShutdownAction.PAUSE)],
+    "watchdog-action": [("-watchdog-action pause", "machine.actions.watchdog", WatchdogAction.PAUSE)],
     "action": [
         ("-action panic=exit-failure", "machine.actions.panic", PanicAction.EXIT_FAILURE),
         ("-action reboot=shutdown,shutdown=pause", "machine.actions.shutdown", ShutdownAction.PAUSE),
+        ("-action watchdog=inject-nmi", "machine.actions.watchdog", WatchdogAction.INJECT_NMI),
         ("-no-reboot -action reboot=reset", "machine.actions.reboot", RebootAction.RESET),
     ],
     "machine": [

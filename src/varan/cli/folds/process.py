@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varan.api.values import PanicAction, RebootAction, ShutdownAction
+from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
 from varan.cli import catalogue, logs
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
@@ -38,16 +38,22 @@ def fold_no_shutdown(builder: Builder, value: str) -> None:
 
 
 def fold_action(builder: Builder, value: str) -> None:
-    """-action reboot=...,shutdown=...,panic=..."""
+    """-action reboot=...,shutdown=...,panic=...,watchdog=..."""
     arguments = Arguments(value)
-    arguments.refuse("watchdog", "is not supported yet: there is no watchdog")
     if reboot := arguments.take_choice("reboot", [action.value for action in RebootAction]):
         builder.actions.reboot = RebootAction(reboot)
     if shutdown := arguments.take_choice("shutdown", [action.value for action in ShutdownAction]):
         builder.actions.shutdown = ShutdownAction(shutdown)
     if panic := arguments.take_choice("panic", [action.value for action in PanicAction]):
         builder.actions.panic = PanicAction(panic)
+    if watchdog := arguments.take_choice("watchdog", [action.value for action in WatchdogAction]):
+        builder.actions.watchdog = WatchdogAction(watchdog)
     arguments.finish()
+
+
+def fold_watchdog_action(builder: Builder, value: str) -> None:
+    """-watchdog-action ACTION"""
+    fold_action(builder, f"watchdog={value}")
 
 
 def fold_nographic(builder: Builder, value: str) -> None:
