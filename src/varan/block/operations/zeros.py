@@ -38,24 +38,44 @@ def runs(buffer: bytearray | bytes, length: int, grain: int, origin: int = 0) ->
     Zeros count by whole blocks of `grain` bytes, whose boundaries are multiples of `grain` counted from `-origin`;
     partial blocks at the ends count as blocks. `grain` 0: everything is data.
     """
+    if not length:
+        return
     if not grain:
         yield 0, length, False
         return
-    zeros = _ZEROS[:grain] if grain <= len(_ZEROS) else bytes(grain)
-    begin, kind = 0, False
     at = 0
-    while at < length:
-        end = min(at + grain - (origin + at) % grain, length)
-        block = zeros if end - at == grain else zeros[: end - at]
-        zero = buffer.startswith(block, at)
-        if at == 0:
-            kind = zero
-        elif zero != kind:
-            yield begin, at - begin, kind
-            begin, kind = at, zero
+    for start, end in _zero_runs(buffer, length, grain, -origin % grain):
+        if start > at:
+            yield at, start - at, False
+        yield start, end - start, True
         at = end
-    if length:
-        yield begin, length - begin, kind
+    if at < length:
+        yield at, length - at, False
+
+
+def _zero_runs(buffer: bytearray | bytes, length: int, grain: int, first: int) -> Iterator[tuple[int, int]]:
+    """Start and end of the runs of blocks that are zero; `first` is the first boundary between blocks.
+
+    Only blocks that begin with a zero are compared: one slice in C picks the first byte of all of them.
+    """
+    start = end = 0
+    if first and is_zero(buffer, 0, min(first, length)):
+        end = min(first, length)
+    heads = bytes(buffer[first:length:grain])
+    zeros = _ZEROS[:grain] if grain <= len(_ZEROS) else bytes(grain)
+    index = heads.find(0)
+    while index >= 0:
+        at = first + index * grain
+        stop = min(at + grain, length)
+        if buffer.startswith(zeros if stop - at == grain else zeros[: stop - at], at):
+            if at > end:
+                if end > start:
+                    yield start, end
+                start = at
+            end = stop
+        index = heads.find(0, index + 1)
+    if end > start:
+        yield start, end
 
 
 def first_difference(one: bytearray | bytes, two: bytearray | bytes, length: int) -> int:

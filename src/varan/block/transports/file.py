@@ -35,6 +35,7 @@ from varan.block.naming import plain_path
 from varan.block.transports import posix
 from varan.block.transports.direct import Direct
 from varan.block.transports.locking import ImageLock, supported
+from varan.block.transports.reserve import Reservation
 
 T = TypeVar("T")
 
@@ -60,6 +61,8 @@ class FileNode(Node):
         self._lost = False
         self._nowait_read = self._nowait_write = True
         self._direct = Direct(fd, self._run, lambda: self._length) if options.cache_direct else None
+        # Where requests come from a loop, the call would hold up everybody else.
+        self._reservation = Reservation(fd) if options.inline and self._regular else None
 
     @property
     def length(self) -> int:
@@ -116,6 +119,8 @@ class FileNode(Node):
             self._length = max(self._length, end)
             await self._convert_errors(self._direct.write(offset, buffers, sync), offset)
             return
+        if self._reservation is not None:
+            self._reservation.ahead_of(offset, end - offset)
         if self._nowait_write and not sync and not self._inline():
             try:
                 count = os.pwritev(self._fd, buffers[: posix.IOV_MAX], offset, os.RWF_NOWAIT)
