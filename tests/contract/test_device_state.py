@@ -19,6 +19,7 @@ from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import RtcSetting
 from varan.core.clock import ManualClock
 from varan.core.state import Device, State, StateError, decode, encode
+from varan.devices.environment import NoRequests
 
 DEVICE_PORTS = {
     "i8259": (0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1),
@@ -52,7 +53,7 @@ class Rig:
             timers=self.bus.timers,
             virtual=self.bus.clock,
             host=ManualClock(),
-            request_reset=lambda: None,
+            requests=NoRequests(),
         )
         self.bus.ports = self.pc.ports
 

@@ -12,6 +12,7 @@ from tests.support.bus import Bus
 from varan.board.pc import Pc, PcConfig
 from varan.core.clock import ManualClock
 from varan.core.state import encode
+from varan.devices.environment import NoRequests
 
 STATE_SIZE_LIMIT = 4096
 """Bytes of JSON that no device's state outgrows."""
@@ -24,7 +25,7 @@ def make(bus: Bus) -> Pc:
         timers=bus.timers,
         virtual=bus.clock,
         host=ManualClock(1_330_000_000_000_000_000),
-        request_reset=lambda: None,
+        requests=NoRequests(),
     )
 
 

@@ -15,13 +15,14 @@ from varan.board.pc import Pc, PcConfig
 from varan.core.clock import HostClock, TimerQueue, VirtualClock
 from varan.devices.char.debugcon import DebugConsole
 from varan.devices.char.uart16550 import Uart16550
+from varan.devices.environment import NoRequests
 
 UART_PORT, UART_IRQ = 0x3F8, 4
 PATIENCE = 60.0
 """Seconds to wait for output before a test fails."""
 
 
-class BareMachine:
+class BareMachine(NoRequests):
     """Boots in the constructor. Use it in `with`.
 
     `accelerator` is a name, perhaps with options as on the command line. `kernel`, `demo`... are `boot_program`'s.
@@ -45,7 +46,7 @@ class BareMachine:
             timers=self.timers,
             virtual=self.clock,
             host=HostClock(),
-            request_reset=self._reset,
+            requests=self,
         )
         self.memory = self.board.memory
         self._add_consoles()
@@ -148,7 +149,7 @@ class BareMachine:
             self._debug.append(value)
             self._changed.notify_all()
 
-    def _reset(self) -> None:
+    def guest_reset(self) -> None:
         self.thread.hold()
         with self._changed:
             self.resets += 1

@@ -19,6 +19,7 @@ from varan.devices.char.serial import SerialPort
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import PostPort
+from varan.devices.environment import MachineRequests
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
@@ -65,9 +66,9 @@ class Pc:
         timers: TimerQueue,
         virtual: Clock,
         host: Clock,
-        request_reset: Callable[[], None],
+        requests: MachineRequests,
     ) -> None:
-        """`lock` is the machine lock; `request_reset` is called by a device, under it, to reset the machine soon.
+        """`lock` is the machine lock; `requests` is what devices ask of the machine, under it.
 
         Raises ValueError for a memory size or number of serial ports that a PC cannot have.
         """
@@ -88,7 +89,7 @@ class Pc:
             config.rtc.offset,
             pc_cells(self.low_memory, self.high_memory, config.cpus),
         )
-        self._make_input(request_reset)
+        self._make_input(requests.guest_reset)
         self.post = PostPort()
         self.serials = self._make_serials(lock, virtual, timers)
         self.debug_console = DebugConsolePort(lock) if config.debug_console else None

@@ -70,7 +70,7 @@ def make(machine: Machine) -> Board:
             timers=machine.timers,
             virtual=machine.virtual_clock,
             host=machine.host_clock,
-            request_reset=machine.lifecycle.guest_reset,
+            requests=machine.lifecycle,
         )
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else "more than any host has"

@@ -12,27 +12,32 @@ from varan.board.pc import GIB, Pc, PcConfig
 from varan.board.rtc import RtcSetting
 from varan.core.clock import HostClock, ManualClock, TimerQueue, VirtualClock
 from varan.core.state import StateError
+from varan.devices.environment import NoRequests
 
 MIB = 1 << 20
 EPOCH = 1_330_000_000
 
 
+class CountedResets(NoRequests):
+    resets = 0
+
+    def guest_reset(self) -> None:
+        self.resets += 1
+
+
 class Rig:
     def __init__(self, config: PcConfig | None = None) -> None:
         self.bus = Bus()
-        self.resets = 0
+        self.requests = CountedResets()
         self.pc = Pc(
             config or PcConfig(memory=16 * MIB, serial_ports=4),
             lock=threading.RLock(),
             timers=self.bus.timers,
             virtual=self.bus.clock,
             host=ManualClock(EPOCH * 1_000_000_000),
-            request_reset=self.reset_requested,
+            requests=self.requests,
         )
         self.bus.ports = self.pc.ports
-
-    def reset_requested(self) -> None:
-        self.resets += 1
 
     def start_pic(self) -> None:
         self.bus.outb(0x20, 0x11)
@@ -151,7 +156,7 @@ def test_transmit_interrupt_that_was_taken_comes_again_with_the_next_byte(rig: R
 def test_both_reset_switches_request_a_reset(rig: Rig) -> None:
     rig.bus.outb(0x64, 0xFE)
     rig.bus.outb(0x92, 0x03)
-    assert rig.resets == 2
+    assert rig.requests.resets == 2
 
 
 def test_a20_is_open_at_first_and_closes_when_both_switches_do(rig: Rig) -> None:
@@ -206,7 +211,7 @@ def test_board_is_made_in_half_a_millisecond() -> None:
             timers=timers,
             virtual=VirtualClock(),
             host=HostClock(),
-            request_reset=lambda: None,
+            requests=NoRequests(),
         )
         elapsed = time.perf_counter() - begin
         pc.close()

@@ -8,6 +8,7 @@ from varan.board.pc import Pc, PcConfig
 from varan.cli import catalogue
 from varan.cli.folds.machine import MAX_CPUS
 from varan.core.clock import HostClock, TimerQueue, VirtualClock
+from varan.devices.environment import NoRequests
 from varan.machine import boards
 from varan.machine.spec import MIB
 
@@ -19,7 +20,7 @@ def test_devices_are_the_boards() -> None:
         timers=TimerQueue(),
         virtual=VirtualClock(),
         host=HostClock(),
-        request_reset=lambda: None,
+        requests=NoRequests(),
     )
     try:
         assert set(catalogue.DEVICES) == set(board.devices)
