@@ -9,12 +9,11 @@ from varan.block.drive import run_now
 from varan.block.operations.convert import Progress
 from varan.block.operations.extents import layered_extent
 from varan.block.operations.pace import Pace
-from varan.block.operations.pipeline import Pipeline
+from varan.block.operations.pipeline import MAX_DEPTH, Pipeline
 from varan.block.operations.source import Buffers, Piece
 from varan.block.request import truncate, write, zero
 
 CHUNK = 2 << 20
-DEPTH = 8
 
 
 def commit(layers: Sequence[Node], base: Node, *, rate: int = 0, progress: Progress | None = None) -> None:
@@ -41,7 +40,7 @@ class _Commit:
         self._end = layers[0].length
 
     def run(self) -> None:
-        Pipeline(self._pieces(), DEPTH).drain(self._put)
+        Pipeline(self._pieces(), MAX_DEPTH).drain(self._put)
 
     async def _pieces(self) -> AsyncIterator[Piece]:
         at = 0

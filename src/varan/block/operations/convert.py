@@ -9,7 +9,7 @@ from varan.block.base import BlockError, Data, ErrorKind, Node, Write
 from varan.block.drive import run_now
 from varan.block.operations import zeros
 from varan.block.operations.pace import Pace
-from varan.block.operations.pipeline import Pipeline
+from varan.block.operations.pipeline import MAX_DEPTH, Pipeline
 from varan.block.operations.source import Buffers, Piece, Reading, Sources
 from varan.block.request import write, zero
 
@@ -30,7 +30,7 @@ class ConvertOptions:
     sparse: int = 4096
     """Runs of zeros at least this long are not written; 0: everything is."""
     depth: int = 8
-    """Pieces on their way between reading and writing."""
+    """Pieces on their way between reading and writing (more than `pipeline.MAX_DEPTH` are of no use)."""
     target_is_zero: bool = False
     """The target reads as zeros where nothing is written."""
     target_has_backing: bool = False
@@ -70,7 +70,7 @@ def convert(sources: Sequence[Node], target: Node, options: ConvertOptions) -> N
     if reader.length > target.length:
         raise BlockError(ErrorKind.INVALID, "output file is smaller than input file", where=target.filename)
     writer = _writer(target, options, reader)
-    Pipeline(reader.pieces(), options.depth).drain(writer.put)
+    Pipeline(reader.pieces(), min(options.depth, MAX_DEPTH)).drain(writer.put)
     run_now(writer.finish())
 
 

@@ -6,26 +6,34 @@ compressors release the interpreter's lock, so that the halves overlap.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from varan.block.drive import run_now
 
 Item = TypeVar("Item")
 
-_POLL = 0.2
-"""Seconds after which a waiting half looks whether the other has given up."""
+MAX_DEPTH = 3
+"""One item being made, one being consumed, one between them. More only push each other's bytes out of the processor's
+caches before they are consumed."""
 
 
 class Pipeline(Generic[Item]):
-    """Carries items from an iterator that a thread drives to the caller; at most `depth` are on their way."""
+    """Carries items from an iterator that a thread drives to the caller; at most `depth` are on their way.
+
+    Two queues in C: items one way, leave to make another one back. Their locks are taken without the interpreter's.
+    """
 
     def __init__(self, source: AsyncIterator[Item], depth: int) -> None:
         self._source = source
-        self._queue: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(max(depth, 1))
-        self._stopped = threading.Event()
+        self._items: SimpleQueue[tuple[Item | None, BaseException | None]] = SimpleQueue()
+        self._leave: SimpleQueue[bool] = SimpleQueue()
+        """True: make another item; False: no more."""
+        self._stopped = False
+        for _ in range(max(depth, 1)):
+            self._leave.put(True)
 
     def drain(self, consume: Callable[[Item], Coroutine[Any, Any, None]]) -> None:
         """Consume every item, in order. Raises what either half raises, when both have come to rest."""
@@ -34,33 +42,27 @@ class Pipeline(Generic[Item]):
         try:
             while (item := self._take()) is not None:
                 run_now(consume(item))
+                self._leave.put(True)
         finally:
-            self._stopped.set()
+            self._stopped = True
+            self._leave.put(False)
             thread.join()
 
     def _take(self) -> Item | None:
-        item, error = self._queue.get()
+        item, error = self._items.get()
         if error is not None:
             raise error
         return item
 
     def _produce(self) -> None:
         try:
-            while (item := run_now(self._next())) is not None:
-                if not self._put(item, None):
+            while self._leave.get() and not self._stopped:
+                item = run_now(self._next())
+                self._items.put((item, None))
+                if item is None:
                     return
-            self._put(None, None)
         except BaseException as error:
-            self._put(None, error)
+            self._items.put((None, error))
 
     async def _next(self) -> Item | None:
         return await anext(self._source, None)
-
-    def _put(self, item: Item | None, error: BaseException | None) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put((item, error), timeout=_POLL)
-                return True
-            except queue.Full:
-                continue
-        return False

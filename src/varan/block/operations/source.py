@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from varan.block.base import BlockError, Data, Node
 from varan.block.operations.extents import backing, chain_extent
@@ -49,19 +48,22 @@ class Reading:
 
 
 class Buffers:
-    """Buffers in use again and again, so that their pages need not be faulted in for every piece."""
+    """Buffers in use again and again, the last one first: its pages are there, and in the processor's caches."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
+        self._free: list[bytearray] = []
 
     def take(self) -> bytearray:
         """A buffer; what it holds is arbitrary."""
-        return bytearray(self._size) if self._free.empty() else self._free.get()
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(self._size)
 
     def give_back(self, buffer: bytearray) -> None:
         """The buffer is not needed any more."""
-        self._free.put(buffer)
+        self._free.append(buffer)
 
 
 class Sources:
