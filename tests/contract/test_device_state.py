@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from typing import Any
 
 import msgspec
@@ -17,9 +16,7 @@ from tests.support.bus import Bus
 
 from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import RtcSetting
-from varan.core.clock import ManualClock
 from varan.core.state import Device, State, StateError, decode, encode
-from varan.devices.environment import NoRequests
 
 DEVICE_PORTS = {
     "i8259": (0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1),
@@ -35,9 +32,8 @@ DEVICE_PORTS = {
     "serial2": tuple(range(0x2F8, 0x300)),
     "serial3": tuple(range(0x3E8, 0x3F0)),
     "serial4": tuple(range(0x2E8, 0x2F0)),
-    "debug-console": (0x402,),
 }
-STATELESS = {"debug-console"}
+STATELESS: set[str] = set()
 ACCESSES = 400
 
 
@@ -49,13 +45,8 @@ class Rig:
         self.bus.clock.advance(now)
         self.pc = Pc(
             PcConfig(memory=1 << 20, serial_ports=4, rtc=RtcSetting(1_330_000_000_000_000_000, virtual=True)),
-            lock=threading.RLock(),
-            timers=self.bus.timers,
-            virtual=self.bus.clock,
-            host=ManualClock(),
-            requests=NoRequests(),
+            self.bus.environment(),
         )
-        self.bus.ports = self.pc.ports
 
     def wear(self, seed: int, ports: tuple[int, ...]) -> list[int | None]:
         """Random accesses with time passing between them; returns what was seen."""
@@ -70,7 +61,7 @@ class Rig:
             if source.random() < 0.3:
                 self.bus.run(source.randrange(3_000_000))
             if source.random() < 0.1:
-                self.pc.serials[source.randrange(4)].uart.receive(source.randbytes(5))
+                self.pc.serials[source.randrange(4)].port.uart.receive(source.randbytes(5))
                 self.pc.keyboard.press(b"\x1c")
                 self.pc.mouse.move(source.randrange(9), source.randrange(9), 0, source.randrange(8))
             seen.append(self.pc.pic.peek())

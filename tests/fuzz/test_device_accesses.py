@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,8 +9,8 @@ from tests.support.bus import Bus
 
 from varan.board.pc import Pc, PcConfig
 from varan.core.clock import ManualClock
+from varan.core.ports import PortSpace
 from varan.core.state import encode
-from varan.devices.environment import NoRequests
 
 STATE_SIZE_LIMIT = 4096
 """Bytes of JSON that no device's state outgrows."""
@@ -21,11 +19,7 @@ STATE_SIZE_LIMIT = 4096
 def make(bus: Bus) -> Pc:
     return Pc(
         PcConfig(memory=1 << 20, serial_ports=4),
-        lock=threading.RLock(),
-        timers=bus.timers,
-        virtual=bus.clock,
-        host=ManualClock(1_330_000_000_000_000_000),
-        requests=NoRequests(),
+        bus.environment(ports=PortSpace(), host=ManualClock(1_330_000_000_000_000_000)),
     )
 
 
@@ -67,7 +61,7 @@ def perform(pc: Pc, bus: Bus, access: tuple[object, ...]) -> None:
         case ("wait", int(nanoseconds)):
             bus.stall(nanoseconds)
         case ("type", bytes(data)):
-            pc.serials[0].receive(data)
+            pc.serials[0].port.receive(data)
             pc.keyboard.press(data[:8])
         case ("point", int(dx), int(dy), int(buttons)):
             pc.mouse.move(dx, dy, 0, buttons)

@@ -13,12 +13,16 @@ from varan.accel.executor import VcpuThread
 from varan.board.boot.choose import boot_program
 from varan.board.pc import Pc, PcConfig
 from varan.core.clock import HostClock, TimerQueue, VirtualClock
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
 from varan.devices.char.debugcon import DebugConsole
 from varan.devices.char.uart16550 import Uart16550
-from varan.devices.environment import NoRequests
+from varan.devices.environment import Environment, NoRequests
 
 UART_PORT, UART_IRQ = 0x3F8, 4
 PATIENCE = 60.0
+DEBUG_PORT = 0x402
+"""Where the guest programs of the tests print."""
 """Seconds to wait for output before a test fails."""
 
 
@@ -41,12 +45,8 @@ class BareMachine(NoRequests):
         self._changed = threading.Condition()
         self._output, self._debug, self._input = bytearray(), bytearray(), bytearray()
         self.board = Pc(
-            PcConfig(memory, serial_ports=0, debug_console=False),
-            lock=self.lock,
-            timers=self.timers,
-            virtual=self.clock,
-            host=HostClock(),
-            requests=self,
+            PcConfig(memory, serial_ports=0),
+            Environment(MemorySpace(), PortSpace(), self.lock, self.timers, self.clock, HostClock(), requests=self),
         )
         self.memory = self.board.memory
         self._add_consoles()
@@ -134,7 +134,8 @@ class BareMachine(NoRequests):
         self.uart = Uart16550(self.clock, self.timers, self._put, self.board.pic.line(UART_IRQ))
         self.uart.on_drained = self._feed
         self.board.ports.map(UART_PORT, 8, self.uart.read, self.uart.write, name="serial1")
-        DebugConsole(self._put_debug).map(self.board.ports)
+        console = DebugConsole(self._put_debug)
+        self.board.ports.map(DEBUG_PORT, 1, console.read, console.write, name="debug-console")
 
     def _feed(self) -> None:
         del self._input[: self.uart.receive(self._input)]

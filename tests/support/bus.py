@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 from varan.core.clock import ManualClock, TimerQueue
+from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.devices.environment import Environment
 
 
 class Wire:
@@ -26,6 +31,20 @@ class Bus:
         self.ports = PortSpace()
         self.clock = ManualClock()
         self.timers = TimerQueue()
+
+    def environment(self, **given: Any) -> Environment:
+        """What a board gives its devices, with this bus's clock and ports; `given` replaces members."""
+        return Environment(
+            **{
+                "memory": MemorySpace(),
+                "ports": self.ports,
+                "lock": threading.RLock(),
+                "timers": self.timers,
+                "virtual": self.clock,
+                "host": ManualClock(),
+                **given,
+            }
+        )
 
     def inb(self, port: int) -> int:
         return self.ports.read(port, 1)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from varan.accel.base import Vcpu
-from varan.core.memory import MemorySpace
-from varan.core.ports import PortSpace
+from varan.core.qom import Container
 from varan.core.state import Device
+from varan.devices.environment import Environment
+from varan.devices.pluggable import PluggableDevice
 
 
 class NoBoard:
     """What `-machine none` has."""
 
-    def __init__(self) -> None:
-        self.memory = MemorySpace()
-        self.ports = PortSpace()
+    def __init__(self, environment: Environment) -> None:
+        self.memory = environment.memory
+        self.ports = environment.ports
+        self.unattached = Container()
+        self.plugged: dict[str, PluggableDevice] = {}
         self.devices: dict[str, Device[Any]] = {}
 
     def connect_cpu(self, vcpu: Vcpu) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,22 +9,21 @@ from typing import Any
 from varan.accel.base import Vcpu
 from varan.board.cmos import pc_cells
 from varan.board.rtc import RtcSetting
-from varan.core.clock import Clock, TimerQueue
-from varan.core.memory import GuestRam, MemorySpace
-from varan.core.ports import PortSpace
+from varan.core.memory import GuestRam
+from varan.core.qom import Container
 from varan.core.state import Device, State, StateError, decode, encode
-from varan.devices.char.debugcon import DebugConsolePort
-from varan.devices.char.serial import SerialPort
+from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import PostPort
-from varan.devices.environment import MachineRequests
+from varan.devices.environment import Environment
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import I8259Pair
-from varan.devices.irq.lines import SharedLine
+from varan.devices.isa import IsaBus
+from varan.devices.pluggable import PluggableDevice
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.mc146818 import Mc146818
 
@@ -40,8 +38,7 @@ TIMER_IRQ = 0
 KEYBOARD_IRQ = 1
 RTC_IRQ = 8
 MOUSE_IRQ = 12
-SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
-"""I/O base and interrupt of COM1 to COM4."""
+ISA_BUS = "isa.0"
 
 
 @dataclass(frozen=True)
@@ -52,52 +49,49 @@ class PcConfig:
     cpus: int = 1
     serial_ports: int = 1
     rtc: RtcSetting = field(default_factory=RtcSetting)
-    debug_console: bool = True
 
 
 class Pc:
     """A PC's memory, devices and wiring. After creation everything is in power-on state."""
 
-    def __init__(
-        self,
-        config: PcConfig,
-        *,
-        lock: threading.RLock,
-        timers: TimerQueue,
-        virtual: Clock,
-        host: Clock,
-        requests: MachineRequests,
-    ) -> None:
-        """`lock` is the machine lock; `requests` is what devices ask of the machine, under it.
+    def __init__(self, config: PcConfig, environment: Environment) -> None:
+        """Fills the spaces of `environment` and gives it interrupts and buses.
 
         Raises ValueError for a memory size or number of serial ports that a PC cannot have.
         """
-        if not 0 <= config.serial_ports <= len(SERIAL_PORTS):
-            raise ValueError(f"a PC has up to {len(SERIAL_PORTS)} serial ports, not {config.serial_ports}")
+        if not 0 <= config.serial_ports <= len(STANDARD_PORTS):
+            raise ValueError(f"a PC has up to {len(STANDARD_PORTS)} serial ports, not {config.serial_ports}")
         self.config = config
-        self.ports = PortSpace()
-        self.memory = MemorySpace()
+        self.environment = environment
+        self.ports = environment.ports
+        self.memory = environment.memory
         self.ram = GuestRam(config.memory)
         self.low_memory, self.high_memory = self._map_memory()
+        self.unattached = Container()
+        """Objects of the board's own devices."""
+        self.plugged: dict[str, PluggableDevice] = {}
+        """Further devices, by a name of their own that a saved machine knows them by."""
+        timers, virtual = environment.timers, environment.virtual
         self.pic = I8259Pair()
+        environment.gsi = self.pic.line
+        self.isa = IsaBus(self.ports, lambda irq: (self.pic.line(irq), self.pic.pulse(irq)))
+        environment.buses[ISA_BUS] = self.isa
+        self.unattached.add_child(ISA_BUS, self.isa)
         self.pit = I8254(virtual, timers, self.pic.line(TIMER_IRQ))
         self.port_b = PortB(virtual, self.pit)
         self.rtc = Mc146818(
-            virtual if config.rtc.virtual else host,
+            virtual if config.rtc.virtual else environment.host,
             timers,
             self.pic.line(RTC_IRQ),
             config.rtc.offset,
             pc_cells(self.low_memory, self.high_memory, config.cpus),
         )
-        self._make_input(requests.guest_reset)
+        self._make_input(environment.requests.guest_reset)
         self.post = PostPort()
-        self.serials = self._make_serials(lock, virtual, timers)
-        self.debug_console = DebugConsolePort(lock) if config.debug_console else None
-        self.devices = self._name_devices()
+        self._fixed = self._name_devices()
         for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
             device.map(self.ports)
-        if self.debug_console is not None:
-            self.debug_console.console.map(self.ports)
+        self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
         """Show the RAM in the address space; returns the bytes below and above 4 GiB."""
@@ -116,18 +110,16 @@ class Pc:
         self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
         self.port92 = Port92(self.a20.switch(), request_reset)
 
-    def _make_serials(self, lock: threading.RLock, clock: Clock, timers: TimerQueue) -> list[SerialPort]:
-        shared = {irq: SharedLine(self.pic.line(irq), self.pic.pulse(irq)) for irq in (3, 4)}
-        serials = []
-        for number, (base, irq) in enumerate(SERIAL_PORTS[: self.config.serial_ports], 1):
-            serial = SerialPort(lock, clock, timers, *shared[irq].output())
-            serial.map(self.ports, base, f"serial{number}")
-            serials.append(serial)
-        return serials
+    def _add_serial(self, index: int) -> IsaSerial:
+        serial = IsaSerial(settings={"index": index})
+        self.isa.plug(serial, self.environment)
+        self.unattached.add_numbered_child("device", serial)
+        self._fixed[f"serial{index + 1}"] = serial.port.uart
+        return serial
 
     def _name_devices(self) -> dict[str, Device[Any]]:
-        """Every device, in the order of reset: the interrupt controllers first, since the others drive their inputs."""
-        devices: dict[str, Device[Any]] = {
+        """The board's own, in the order of reset: the interrupt controllers first, since others drive their inputs."""
+        return {
             "i8259": self.pic,
             "i8254": self.pit,
             "port-b": self.port_b,
@@ -138,10 +130,13 @@ class Pc:
             "port92": self.port92,
             "post": self.post,
         }
-        for number, serial in enumerate(self.serials, 1):
-            devices[f"serial{number}"] = serial.uart
-        if self.debug_console is not None:
-            devices["debug-console"] = self.debug_console.console
+
+    @property
+    def devices(self) -> dict[str, Device[Any]]:
+        """Every device with declared state, in the order of reset: the board's own, then those plugged in."""
+        devices = dict(self._fixed)
+        for name, plugged in self.plugged.items():
+            devices.update({f"{name}:{part}": core for part, core in plugged.parts().items()})
         return devices
 
     def connect_cpu(self, vcpu: Vcpu) -> None:
@@ -166,19 +161,20 @@ class Pc:
 
         Raises StateError, having changed nothing, when a device is missing or unknown here, or its state does not fit.
         """
-        if saved.keys() != self.devices.keys():
-            odd = ", ".join(sorted(saved.keys() ^ self.devices.keys()))
+        devices = self.devices
+        if saved.keys() != devices.keys():
+            odd = ", ".join(sorted(saved.keys() ^ devices.keys()))
             raise StateError(f"the saved machine has other devices than this one: {odd}")
         states: dict[str, State] = {}
-        for name, device in self.devices.items():
+        for name, device in devices.items():
             try:
                 states[name] = decode(device.state_type, saved[name])
             except StateError as error:
                 raise StateError(f"device '{name}': {error}") from None
-        for name, device in self.devices.items():
+        for name, device in devices.items():
             device.load(states[name])
-        for serial in self.serials:
-            serial.resync()
+        for plugged in (*self.serials, *self.plugged.values()):
+            plugged.loaded()
 
     def close(self) -> None:
         """Give the guest's memory back. No vCPU runs any more."""

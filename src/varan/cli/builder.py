@@ -14,6 +14,7 @@ from varan.machine.spec import (
     Actions,
     BootSpec,
     ChardevSpec,
+    DeviceSpec,
     MachineSpec,
     MonitorSpec,
     RtcSpec,
@@ -82,6 +83,7 @@ class Builder:
     serials: list[str | None] = field(default_factory=list)
     monitors: list[MonitorSpec] = field(default_factory=list)
     debug_console: str | None = None
+    devices: list[DeviceSpec] = field(default_factory=list)
     compat_monitors: int = 0
     """Monitors made by -monitor and -qmp so far: they number their character devices."""
     globals: list[tuple[str, str, str]] = field(default_factory=list)
@@ -191,6 +193,7 @@ class Builder:
             chardevs=tuple(self.chardevs),
             serials=tuple(self.serials),
             debug_console=self.debug_console,
+            devices=tuple(self.devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,
             globals=tuple(self.globals),

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from varan.cli import logs
+from varan.cli.option import UsageError
 from varan.version import VERSION
 
-DEVICES = {
-    "i8259": "pair of interrupt controllers",
-    "i8254": "interval timer",
-    "port-b": "port 61h: speaker gate and timer output",
-    "mc146818": "real-time clock with CMOS memory (-rtc)",
-    "i8042": "keyboard controller with the reset line",
-    "ps2-keyboard": "PS/2 keyboard",
-    "ps2-mouse": "PS/2 mouse",
-    "port92": "system control port: A20 gate and fast reset",
-    "post": "port 80h: code of the power-on self test",
-    "serial1": "16550A serial port (-serial; up to serial4)",
-    "debug-console": "debug console at port 402h (-debugcon)",
-}
-"""What the board `pc` is made of, by the names it gives its devices."""
+if TYPE_CHECKING:
+    from varan.core.qom import Object
 
 
 def machine_types() -> dict[str, str]:
@@ -71,7 +61,59 @@ def chardevs() -> str:
 
 def devices() -> str:
     """What -device help prints."""
-    return _table("Devices of the machine 'pc'; they are always there and cannot be added to:", DEVICES.items())
+    from varan.devices import registry
+
+    rows = []
+    for name in sorted(registry.DRIVERS):
+        cls = registry.find(name)
+        assert cls is not None
+        if cls.user_creatable:
+            bus = f"bus {cls.bus_type}: " if cls.bus_type else ""
+            rows.append((name, f"{bus}{cls.description}"))
+    return _table("Devices:", rows)
+
+
+def device_settings(driver: str) -> str:
+    """What -device DRIVER,help prints. Raises UsageError for a driver there is not."""
+    from varan.devices import registry
+
+    cls = registry.find(driver)
+    if cls is None or cls.abstract:
+        raise UsageError(f"'{driver}' is not a valid device model name")
+    return _settings(f"{driver} options:", cls)
+
+
+def has_setting(driver: str, setting: str) -> bool:
+    """Whether devices of type `driver`, or of a type that derives from it, have such a setting."""
+    from varan.devices import registry
+
+    cls = registry.find(driver)
+    if cls is None:
+        return False
+    derived = [cls, *filter(None, map(registry.find, registry.DRIVERS))] if cls.abstract else [cls]
+    return any(
+        one.setting
+        for candidate in derived
+        if issubclass(candidate, cls)
+        for name, one in candidate.all_properties().items()
+        if name == setting
+    )
+
+
+def _settings(title: str, cls: type[Object]) -> str:
+    rows = []
+    for name, one in sorted(cls.all_properties().items()):
+        if one.setting:
+            default = "" if one.required or one.default is None else f" (default: {_shown(one.default)})"
+            kind = "|".join(one.choices) if one.choices else one.type
+            rows.append((f"{name}=<{kind}>", f"{one.description}{default}"))
+    return _table(title, rows) if rows else f"There are no options for {cls.type_name}."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return '""' if value == "" else str(value)
 
 
 def log_items() -> str:

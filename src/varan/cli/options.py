@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from varan.cli.builder import Builder, Configuration
-from varan.cli.folds import boot, chardevs, machine, process
+from varan.cli.folds import boot, chardevs, devices, machine, process
 from varan.cli.folds.common import nothing, only, only_off, refuse
 from varan.cli.option import Group, HelpRequested, Option, parse_arguments
 from varan.cli.refused import REFUSED
@@ -109,16 +109,17 @@ _MACHINE = (
         "global",
         "DRIVER.PROPERTY=VALUE",
         Group.MACHINE,
-        "Another value for a property of all devices of one kind; one that no device has is warned about.",
+        "Another default for a setting of all devices of one driver, or of the drivers that derive from it.",
         machine.fold_global,
         repeatable=True,
     ),
     Option(
         "device",
-        "help",
+        "DRIVER[,id=ID][,bus=BUS][,setting=value]...",
         Group.MACHINE,
-        "List the devices of the machine. Adding devices is not supported yet.",
-        machine.fold_device,
+        "A further device; `help` lists the drivers, and `DRIVER,help` a driver's settings. Also as a JSON object.",
+        devices.fold_device,
+        repeatable=True,
     ),
 )
 
@@ -196,7 +197,7 @@ _CHARDEVS = (
         "debugcon",
         "DEVICE",
         Group.CHARDEV,
-        "Where the guest's debug console, port 0x402, leads; DEVICE as for -serial.",
+        "A debug console (an `isa-debugcon`, at port 0xe9 unless -global says otherwise); DEVICE as for -serial.",
         chardevs.fold_debugcon,
     ),
     Option("parallel", "none", Group.CHARDEV, "There are no parallel ports.", chardevs.fold_parallel),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.api.events import Event
 from varan.core.clock import Clock, TimerQueue
 from varan.core.irq import IrqLine, unconnected
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.errors import VaranError
+
+if TYPE_CHECKING:
+    from varan.devices.bus import Bus
+    from varan.devices.pluggable import PluggableDevice
 
 
 class MachineRequests(Protocol):
@@ -62,11 +67,24 @@ class HostEnds(Protocol):
         """A user-made object."""
 
 
+class NoEnds:
+    """No host end at all (a bare bus)."""
+
+    def _find(self, id: str) -> Any:
+        raise VaranError(f"there is no '{id}'")
+
+    find_drive = find_netdev = find_chardev = find_object = _find
+
+
 def _post_nowhere(work: Callable[[], None]) -> None:
     return
 
 
 def _emit_nowhere(event: Event) -> None:
+    return
+
+
+def _eject_nothing(device: Any) -> None:
     return
 
 
@@ -100,6 +118,10 @@ class Environment:
     emit: Callable[[Event], None] = _emit_nowhere
     """Send an event to the monitors. Any thread."""
     requests: MachineRequests = field(default_factory=NoRequests)
-    ends: HostEnds | None = None
-    buses: Mapping[str, Any] = field(default_factory=dict)
+    ejected: Callable[[PluggableDevice], None] = _eject_nothing
+    """The guest has let go of a device that it was asked for: take it out soon. Any thread."""
+    eject_refused: Callable[[PluggableDevice], None] = _eject_nothing
+    """The guest was asked to let go of a device and cannot. Any thread."""
+    ends: HostEnds = field(default_factory=NoEnds)
+    buses: dict[str, Bus] = field(default_factory=dict)
     """The board's buses by name."""

@@ -14,13 +14,20 @@ A failure of `acquire` or `realize` leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from varan.core.properties import Property
 from varan.core.qom import Object, settings_from
 from varan.core.state import Device
 from varan.devices.environment import Environment
-from varan.errors import GenericError
+from varan.errors import GenericError, VaranError
+
+if TYPE_CHECKING:
+    from varan.devices.bus import Bus
+
+
+def _parent_bus(device: PluggableDevice) -> str:
+    return device.bus.path if device.bus is not None else ""
 
 
 def _realized(device: PluggableDevice) -> bool:
@@ -46,6 +53,7 @@ class PluggableDevice(Object):
     user_creatable: ClassVar[bool] = True
     """Whether users may ask for one."""
     properties: ClassVar[tuple[Property, ...]] = (
+        Property("parent_bus", "link<bus>", read=_parent_bus),
         Property("realized", "bool", read=_realized),
         Property("hotplugged", "bool", read=_hotplugged),
         Property("hotpluggable", "bool", read=_hotpluggable),
@@ -55,8 +63,13 @@ class PluggableDevice(Object):
         """`settings`: words or JSON values by name. Raises QmpError for what does not fit."""
         self.id = id
         self.settings = settings_from(type(self), settings or {})
+        self.bus: Bus | None = None
+        """The bus it sits on, while it does."""
         self.realized = False
         self.hotplugged = False
+        """It came while the guest ran."""
+        self.unplugging = False
+        """The guest was asked to let go of it."""
 
     async def acquire(self, environment: Environment) -> None:
         """Attach to host ends. Raises VaranError."""
@@ -73,6 +86,27 @@ class PluggableDevice(Object):
     def parts(self) -> Mapping[str, Device[Any]]:
         """The register cores with declared state, by a name of their own, in the order of reset."""
         return {}
+
+    def loaded(self) -> None:
+        """Saved state has been put into the parts: bring what is not part of it up to date. Under the lock."""
+
+    def find_end(self, environment: Environment, setting: str, kind: str | None = None) -> Any:
+        """The host end that `setting` names, None where it names none. Raises GenericError when there is no such one.
+
+        `kind` is the last word of a method of `HostEnds`: "chardev", "drive", "netdev" or "object"; the setting's name
+        unless given.
+        """
+        id = self.settings[setting]
+        if not id:
+            return None
+        try:
+            return getattr(environment.ends, f"find_{kind or setting}")(id)
+        except VaranError:
+            raise GenericError(f"Property '{self.type_name}.{setting}' can't find value '{id}'") from None
+
+    def end_in_use(self, setting: str, id: str) -> GenericError:
+        """The error for a host end that has a user already."""
+        return GenericError(f"Property '{self.type_name}.{setting}' can't take value '{id}', it's in use")
 
     def may_be_set(self, setting: Property) -> bool:
         if self.realized:

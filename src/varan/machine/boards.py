@@ -13,7 +13,9 @@ from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import rtc_setting
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.core.qom import Container
 from varan.core.state import Device
+from varan.devices.pluggable import PluggableDevice
 from varan.errors import VaranError
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ class Board(Protocol):
 
     memory: MemorySpace
     ports: PortSpace
+    unattached: Container
+    """Objects of the board's own devices."""
+    plugged: dict[str, PluggableDevice]
+    """Further devices, by a name of their own that a saved machine knows them by."""
 
     @property
     def devices(self) -> dict[str, Device[Any]]:
@@ -55,7 +61,7 @@ def make(machine: Machine) -> Board:
     """The board of `machine`, from its description. Raises VaranError."""
     spec = machine.spec
     if spec.machine == "none":
-        return NoBoard()
+        return NoBoard(machine.environment)
     if spec.machine != "pc":
         raise VaranError(f"there is no machine type '{spec.machine}'; known are {', '.join(MACHINE_TYPES)}")
     if not 1 <= spec.cpus <= MOST_CPUS:
@@ -64,14 +70,7 @@ def make(machine: Machine) -> Board:
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
     config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc)
     try:
-        return Pc(
-            config,
-            lock=machine.lock,
-            timers=machine.timers,
-            virtual=machine.virtual_clock,
-            host=machine.host_clock,
-            requests=machine.lifecycle,
-        )
+        return Pc(config, machine.environment)
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else "more than any host has"
         raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {why}") from error
@@ -93,12 +92,10 @@ def boot_program(machine: Machine) -> BootProgram | None:
 
 
 def connect_chardevs(machine: Machine) -> None:
-    """Attach the board's serial ports and debug console to their character devices. Raises VaranError."""
+    """Attach the board's serial ports to their character devices. Raises VaranError."""
     board, spec = machine.board, machine.spec
     if not isinstance(board, Pc):
         return
     for port, id in zip(board.serials, spec.serials, strict=True):
         if id is not None:
             port.attach(machine.find_chardev(id))
-    if spec.debug_console is not None and board.debug_console is not None:
-        board.debug_console.attach(machine.find_chardev(spec.debug_console))

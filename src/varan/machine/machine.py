@@ -8,6 +8,7 @@ shared between them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import uuid as uuid_module
 from collections.abc import Callable, Mapping
@@ -23,11 +24,15 @@ from varan.core.clock import HostClock, TimerQueue, VirtualClock
 from varan.core.events import EventBus
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.devices.environment import Environment
 from varan.errors import VaranError
 from varan.machine import boards
+from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
+from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
-from varan.machine.spec import Actions, MachineSpec
+from varan.machine.spec import Actions, DeviceSpec, MachineSpec
+from varan.machine.tree import Tree
 from varan.machine.vcpus import VcpuHandle
 
 NIL_UUID = uuid_module.UUID(int=0)
@@ -58,7 +63,33 @@ class Machine:
         self._vm: Vm | None = None
         self._on_chardevs: list[Callable[[], None]] = []
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop
+        self.environment = self._make_environment()
+        """What its devices are given."""
+        self.tree = Tree()
+        """Everything it is made of."""
+        self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
+        """The devices that come beside the board's own."""
         self.board: boards.Board
+
+    def _make_environment(self) -> Environment:
+        return Environment(
+            memory=MemorySpace(),
+            ports=PortSpace(),
+            lock=self.lock,
+            timers=self.timers,
+            virtual=self.virtual_clock,
+            host=self.host_clock,
+            post=self._post,
+            emit=lambda event: self._post(lambda: self.events.emit(event)),
+            requests=self.lifecycle,
+            ends=MachineEnds(self),
+        )
+
+    def _post(self, work: Callable[[], None]) -> None:
+        """Run `work` on the machine's loop soon; not at all once that has closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)
 
     @property
     def threads(self) -> list[VcpuThread]:
@@ -68,12 +99,12 @@ class Machine:
     @property
     def memory(self) -> MemorySpace:
         """The guest-physical address space."""
-        return self.board.memory
+        return self.environment.memory
 
     @property
     def ports(self) -> PortSpace:
         """The I/O port space."""
-        return self.board.ports
+        return self.environment.ports
 
     @property
     def run_state(self) -> RunStateMachine:
@@ -102,16 +133,19 @@ class Machine:
         Raises VaranError (and has released everything again) when something cannot be had.
         """
         try:
+            self._loop = asyncio.get_running_loop()
             self.lifecycle.open()
-            self._build()
+            await self._build()
             await self.restart()
             await self._open_chardevs()
         except BaseException:
             await self.close()
             raise
 
-    def _build(self) -> None:
+    async def _build(self) -> None:
         self.board = boards.make(self)
+        self.tree.add_board(self.board.unattached)
+        self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
         if self.boot is not None:
             self.accelerator = accelerators.choose(self.spec.accelerators)
@@ -120,8 +154,15 @@ class Machine:
         for chardev in self.spec.chardevs:
             self._add_chardev(chardev.id, chardev_kinds.create(chardev.kind, chardev.id, chardev.options), chardev.mux)
         boards.connect_chardevs(self)
+        await self._add_devices()
         for callback in self._on_chardevs:
             callback()
+
+    async def _add_devices(self) -> None:
+        if self.spec.debug_console is not None:
+            await self.peripherals.add(DeviceSpec("isa-debugcon", settings={"chardev": self.spec.debug_console}))
+        for device in self.spec.devices:
+            await self.peripherals.add(device)
 
     def _add_chardev(self, id: str, chardev: Chardev, mux: bool) -> None:
         if id in self.chardevs:
@@ -218,5 +259,6 @@ class Machine:
             self._vm.close()
         for chardev in self.chardevs.values():
             await chardev.close()
+        await self.peripherals.close()
         if hasattr(self, "board"):
             self.board.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import uuid as uuid_module
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
 
@@ -37,6 +39,17 @@ class MonitorSpec:
     mode: MonitorMode = MonitorMode.READLINE
     pretty: bool = False
     id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device: its type in `varan.devices.registry`, and its settings as words or JSON values by name."""
+
+    driver: str
+    id: str | None = None
+    bus: str | None = None
+    """The bus's name or path in the object tree; None: the first that fits."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -105,8 +118,10 @@ class MachineSpec:
     serials: tuple[str | None, ...] = ()
     """For each serial port a chardev's id, or None for a port that leads nowhere. Up to four."""
     debug_console: str | None = None
-    """Chardev that gets what the guest writes to the debug port 0x402."""
+    """Chardev of a further device, an `isa-debugcon`."""
+    devices: tuple[DeviceSpec, ...] = ()
+    """Devices beside the board's own."""
     monitors: tuple[MonitorSpec, ...] = ()
     autostart: bool = True
     globals: tuple[tuple[str, str, str], ...] = ()
-    """`-global driver.property=value`."""
+    """Driver (or a type that it derives from), setting, value: other defaults for devices' settings."""

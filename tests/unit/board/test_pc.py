@@ -11,8 +11,10 @@ from tests.support.bus import Bus
 from varan.board.pc import GIB, Pc, PcConfig
 from varan.board.rtc import RtcSetting
 from varan.core.clock import HostClock, ManualClock, TimerQueue, VirtualClock
+from varan.core.memory import MemorySpace
+from varan.core.ports import PortSpace
 from varan.core.state import StateError
-from varan.devices.environment import NoRequests
+from varan.devices.environment import Environment, NoRequests
 
 MIB = 1 << 20
 EPOCH = 1_330_000_000
@@ -31,13 +33,8 @@ class Rig:
         self.requests = CountedResets()
         self.pc = Pc(
             config or PcConfig(memory=16 * MIB, serial_ports=4),
-            lock=threading.RLock(),
-            timers=self.bus.timers,
-            virtual=self.bus.clock,
-            host=ManualClock(EPOCH * 1_000_000_000),
-            requests=self.requests,
+            self.bus.environment(host=ManualClock(EPOCH * 1_000_000_000), requests=self.requests),
         )
-        self.bus.ports = self.pc.ports
 
     def start_pic(self) -> None:
         self.bus.outb(0x20, 0x11)
@@ -169,13 +166,6 @@ def test_a20_is_open_at_first_and_closes_when_both_switches_do(rig: Rig) -> None
     assert rig.pc.a20.enabled
 
 
-def test_debug_console_can_be_left_out() -> None:
-    rig = Rig(PcConfig(memory=MIB, debug_console=False))
-    assert rig.bus.inb(0x402) == 0xFF
-    assert "debug-console" not in rig.pc.devices
-    assert Rig(PcConfig(memory=MIB)).bus.inb(0x402) == 0xE9
-
-
 def test_reset_leaves_no_interrupt_and_no_timer_behind(rig: Rig) -> None:
     rig.bus.outb(0x43, 0x34)
     rig.bus.outb(0x40, 0x10, 0x00)
@@ -207,11 +197,7 @@ def test_board_is_made_in_half_a_millisecond() -> None:
         begin = time.perf_counter()
         pc = Pc(
             PcConfig(memory=128 * MIB, serial_ports=4),
-            lock=lock,
-            timers=timers,
-            virtual=VirtualClock(),
-            host=HostClock(),
-            requests=NoRequests(),
+            Environment(MemorySpace(), PortSpace(), lock, timers, VirtualClock(), HostClock()),
         )
         elapsed = time.perf_counter() - begin
         pc.close()

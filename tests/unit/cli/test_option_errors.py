@@ -78,14 +78,16 @@ ERRORS = {
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
     "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
-    "-device e1000": "-device e1000: not supported yet: the devices of a machine are fixed; see -device help",
+    "-device id=a": "-device id=a: Parameter 'driver' is missing",
+    "-device ib700,id=a -device ib700,id=a": "-device ib700,id=a: Duplicate device ID 'a'",
+    "-device {]": "-device {]: JSON parse error, Expecting property name enclosed in double quotes: line 1 column 2 "
+    "(char 1)",
     "-action panic=run": "-action panic=run: parameter 'panic' expects one of pause, shutdown, exit-failure, none, "
     "not 'run' (column 7)",
     "-rtc base=noon": "-rtc base=noon: 'noon' is neither utc nor localtime nor a date like 2026-06-17T16:01:21 or "
     "2026-06-17",
     "-rtc clock=sun": "-rtc clock=sun: parameter 'clock' expects one of host, rt, vm, not 'sun' (column 7)",
     "-rtc driftfix=slew": "-rtc driftfix=slew: driftfix=slew is not supported yet",
-    "-global isa-debugcon.iobase=0xe9": "-global isa-debugcon.iobase=0xe9: isa-debugcon.iobase is always 0x402",
     "-global a": "-global a: expected DRIVER.PROPERTY=VALUE",
     "-global driver=a,property=b": "-global driver=a,property=b: parameter 'value' is missing",
     "-add-fd fd=2,set=1": "-add-fd fd=2,set=1: fd cannot be a standard I/O stream",

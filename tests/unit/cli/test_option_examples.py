@@ -96,6 +96,7 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "global": [
         ("-global isa-debugcon.iobase=0x402", "machine.globals", (("isa-debugcon", "iobase", "0x402"),)),
         ("-global isa-debugcon.iobase=0x402", "warnings", ()),
+        ("-global isa-device.iobase=0x402", "warnings", ()),
         ("-global x.y=z", "warnings", ("-global x.y=z has no effect: no device here has such a property",)),
         ("-global driver=a.b,property=c,value=d", "machine.globals", (("a.b", "c", "d"),)),
     ],
@@ -210,7 +211,7 @@ HELP_EXAMPLES = {
     "accel": ("-accel help", "unicorn"),
     "cpu": ("-cpu help", "Available CPUs:"),
     "chardev": ("-chardev help", "  ringbuf"),
-    "device": ("-device help", "serial1"),
+    "device": ("-device help", "isa-serial"),
     "d": ("-d help", "chardev"),
 }
 """Option: a command line that asks for a list, and something the list holds."""

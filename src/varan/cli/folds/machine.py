@@ -12,13 +12,10 @@ from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS, take_off
 from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
-from varan.core.sizes import parse_size
 from varan.machine.spec import MIB, RtcSpec, Topology
 
 PAGE = 4096
 MAX_CPUS = 255
-_FIXED_PROPERTIES = {("isa-debugcon", "iobase"): 0x402}
-"""Properties of devices that have one value here."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ABSENT_PARTS = ("usb", "vmport", "hpet", "acpi", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
 
@@ -178,19 +175,9 @@ def fold_global(builder: Builder, value: str) -> None:
             raise UsageError("expected DRIVER.PROPERTY=VALUE")
         setting = (driver, property_name, text)
     driver, property_name, text = setting
-    fixed = _FIXED_PROPERTIES.get((driver, property_name))
-    if fixed is None:
+    if not catalogue.has_setting(driver, property_name):
         builder.warnings.append(f"-global {value} has no effect: no device here has such a property")
-    elif parse_size(text) != fixed:
-        raise UsageError(f"{driver}.{property_name} is always {fixed:#x}")
     builder.globals.append((driver, property_name, text))
-
-
-def fold_device(builder: Builder, value: str) -> None:
-    """-device help"""
-    if value.split(",")[0] in HELP_WORDS:
-        raise HelpRequested(catalogue.devices())
-    raise UsageError("not supported yet: the devices of a machine are fixed; see -device help")
 
 
 def fold_boot(builder: Builder, value: str) -> None:

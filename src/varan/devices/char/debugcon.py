@@ -1,4 +1,4 @@
-"""The debug console at port 402h: each byte written is output, and reads tell that it is there."""
+"""A debug console: a port where each byte written is output, and reads tell that it is there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import threading
 from collections.abc import Callable
 
 from varan.chardev.base import Chardev, Pipe
-from varan.core.ports import PortSpace
 from varan.core.state import Device, State
 from varan.devices.char.pump import OutputPump
 
-PORT = 0x402
 PRESENT = 0xE9
+"""What reads give unless told otherwise."""
 
 
 class DebugConsoleState(State, kw_only=True):
@@ -20,20 +19,17 @@ class DebugConsoleState(State, kw_only=True):
 
 
 class DebugConsole(Device[DebugConsoleState]):
-    """Port 402h; `output` takes each byte."""
+    """The port; `output` takes each byte."""
 
     state_type = DebugConsoleState
 
-    def __init__(self, output: Callable[[int], object]) -> None:
+    def __init__(self, output: Callable[[int], object], readback: int = PRESENT) -> None:
         super().__init__()
         self._output = output
-
-    def map(self, ports: PortSpace) -> None:
-        """Answer at the standard port."""
-        ports.map(PORT, 1, self.read, self.write, name="debug-console")
+        self._readback = readback & 0xFF
 
     def read(self, offset: int, size: int) -> int:
-        return PRESENT
+        return self._readback
 
     def write(self, offset: int, size: int, value: int) -> None:
         self._output(value)
@@ -42,9 +38,9 @@ class DebugConsole(Device[DebugConsoleState]):
 class DebugConsolePort:
     """A debug console with the chardev that gets its output. What a chardev does not take in time is lost."""
 
-    def __init__(self, lock: threading.RLock) -> None:
+    def __init__(self, lock: threading.RLock, readback: int = PRESENT) -> None:
         self._pump = OutputPump(lock)
-        self.console = DebugConsole(self._pump.put)
+        self.console = DebugConsole(self._pump.put, readback)
 
     def attach(self, chardev: Chardev) -> None:
         """Send output to `chardev`. Call on the loop. Raises ChardevError when it has a user already."""

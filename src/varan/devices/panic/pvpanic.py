@@ -13,7 +13,7 @@ from varan.api.values import GuestPanicAction
 from varan.core.properties import Property
 from varan.core.state import Device, State
 from varan.devices.environment import Environment
-from varan.devices.pluggable import PluggableDevice
+from varan.devices.isa import IsaDevice
 from varan.errors import GenericError
 
 DEFAULT_PORT = 0x505
@@ -59,14 +59,12 @@ def make_core(environment: Environment, events: int) -> Pvpanic:
     return Pvpanic(events, environment.requests.guest_panicked, crash_loaded)
 
 
-class PvpanicDevice(PluggableDevice):
+class PvpanicDevice(IsaDevice):
     """`-device pvpanic`."""
 
     type_name = "pvpanic"
     abstract = False
     description = "port by which the guest reports a crash"
-    bus_type = "ISA"
-    hotpluggable = False
     properties = (Property("ioport", "uint16", "the port", default=DEFAULT_PORT), EVENTS_PROPERTY)
 
     def realize(self, environment: Environment, bus: Any) -> None:

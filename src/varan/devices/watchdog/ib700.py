@@ -12,7 +12,7 @@ from varan.core.clock import NANOSECONDS, Clock, TimerQueue
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
 from varan.devices.environment import Environment
-from varan.devices.pluggable import PluggableDevice
+from varan.devices.isa import IsaDevice
 from varan.errors import GenericError
 
 DISABLE_PORT = 0x441
@@ -77,14 +77,12 @@ class Ib700(Device[Ib700State]):
             self._timer.arm(self.state.deadline)
 
 
-class Ib700Device(PluggableDevice):
+class Ib700Device(IsaDevice):
     """`-device ib700`."""
 
     type_name = "ib700"
     abstract = False
     description = "iBase 700 watchdog at ports 441h and 443h"
-    bus_type = "ISA"
-    hotpluggable = False
 
     def realize(self, environment: Environment, bus: Any) -> None:
         self._ports = environment.ports

@@ -218,7 +218,7 @@ async def test_loaded_transmitter_that_was_busy_goes_on_with_this_machines_chard
 
 async def test_debug_console_reads_e9_and_passes_its_output_on(setup: Setup) -> None:
     port = DebugConsolePort(setup.lock)
-    port.console.map(setup.bus.ports)
+    setup.bus.ports.map(0x402, 1, port.console.read, port.console.write, name="debug-console")
     port.attach(setup.host)
     assert setup.bus.inb(0x402) == 0xE9
     setup.bus.outb(0x402, *b"boot")

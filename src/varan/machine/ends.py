@@ -1,0 +1,37 @@
+"""The host ends that a machine has for its devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from varan.chardev.base import Chardev
+from varan.errors import VaranError
+
+if TYPE_CHECKING:
+    from varan.machine.machine import Machine
+
+
+class MachineEnds:
+    """Look-ups by id. Each raises VaranError when there is none."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def find_chardev(self, id: str) -> Chardev:
+        """A character device."""
+        return self._machine.find_chardev(id)
+
+    def find_drive(self, id: str) -> Any:
+        """A block back end."""
+        raise VaranError(f"there is no drive '{id}'")
+
+    def find_netdev(self, id: str) -> Any:
+        """A network back end."""
+        raise VaranError(f"there is no netdev '{id}'")
+
+    def find_object(self, id: str) -> Any:
+        """A user-made object."""
+        found = self._machine.tree.objects.children.get(id)
+        if found is None:
+            raise VaranError(f"there is no object '{id}'")
+        return found
