@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,17 @@ Boot = Callable[..., str]
 def boot(tmp_path: Path) -> Boot:
     """Boots a script in an initrd; what it prints up to its end."""
 
-    def run(script: str, *, accelerator: str = "unicorn", memory: int = 256 * MIB, compress: bool = False) -> str:
+    def run(
+        script: str,
+        *,
+        accelerator: str = "unicorn",
+        memory: int = 256 * MIB,
+        compress: bool = False,
+        modules: Sequence[str] = (),
+    ) -> str:
         initrd = tmp_path / "initrd"
-        initrd.write_bytes(make_initrd(f"echo THE-START\n{script}\necho {DONE}", need_busybox(), compress=compress))
+        script = f"echo THE-START\n{script}\necho {DONE}"
+        initrd.write_bytes(make_initrd(script, need_busybox(), compress=compress, modules=modules))
         kernel = need_kernel()
         append = "console=ttyS0 panic=-1 quiet one=1 two=2"
         with BareMachine(accelerator, memory=memory, kernel=str(kernel), initrd=str(initrd), append=append) as machine:
@@ -61,6 +69,11 @@ def test_userspace_computes_what_the_host_computes(boot: Boot, accelerator: str)
 
 def test_the_kernel_gets_its_command_line_and_a_compressed_initrd(boot: Boot) -> None:
     assert boot("cat /proc/cmdline", compress=True) == "console=ttyS0 panic=-1 quiet one=1 two=2\n"
+
+
+def test_the_kernel_takes_modules_with_what_they_depend_on(boot: Boot) -> None:
+    text = boot("cut -d' ' -f1 /proc/modules", modules=["virtio_blk"])
+    assert set(text.split()) == {"virtio", "virtio_ring", "virtio_blk"}
 
 
 @pytest.mark.parametrize("accelerator", ["unicorn", "unicorn,delivery=python,tlb-stub=off"])

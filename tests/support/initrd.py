@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import gzip
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.kernel import need_modules
+from tests.support.modules import with_dependencies
 
 APPLETS = """
 sh cat echo ls mount umount mkdir mknod rm cp mv ln sleep date dmesg free grep sed awk cut head tail wc sort uniq tr dd
 md5sum sha256sum gzip gunzip zcat seq test true false expr uname ps kill poweroff reboot halt hexdump od stty setsid
-cttyhack devmem usleep time find xargs tar diff cmp yes sync nproc env printf tee
+cttyhack devmem usleep time find xargs tar diff cmp yes sync nproc env printf tee insmod rmmod lsmod ip ifconfig
+route ping nc udhcpc wget arp nslookup blkdiscard blockdev hostname readlink basename dirname timeout stat which mke2fs
 """
 
 PRELUDE = """#!/bin/sh
@@ -57,8 +62,9 @@ class Cpio:
         self._parts.append(_padded(header + path) + _padded(data))
 
 
-def make_initrd(script: str, busybox: Path | str, *, compress: bool = False) -> bytes:
-    """An initrd whose /init mounts /proc, /sys and /dev and then runs the lines of `script` in busybox's shell.
+def make_initrd(script: str, busybox: Path | str, *, compress: bool = False, modules: Sequence[str] = ()) -> bytes:
+    """An initrd whose /init mounts /proc, /sys and /dev, inserts `modules` (names; what they depend on goes first),
+    and then runs the lines of `script` in busybox's shell.
 
     Standard input and output are the kernel's console. When the script ends, the machine's power goes off (or the CPU
     halts, where the machine has no power switch).
@@ -70,9 +76,20 @@ def make_initrd(script: str, busybox: Path | str, *, compress: bool = False) -> 
     archive.file("bin/busybox", Path(busybox).read_bytes())
     for applet in APPLETS.split():
         archive.symlink(f"bin/{applet}", "busybox")
-    archive.file("init", f"{PRELUDE}{script}\npoweroff -f\n".encode())
+    insertions = _add_modules(archive, modules) if modules else ""
+    archive.file("init", f"{PRELUDE}{insertions}{script}\npoweroff -f\n".encode())
     data = archive.finish()
     return gzip.compress(data, 1, mtime=0) if compress else data
+
+
+def _add_modules(archive: Cpio, names: Sequence[str]) -> str:
+    """Put the modules into /modules; the lines of shell that insert them."""
+    archive.directory("modules")
+    lines = []
+    for path in with_dependencies(need_modules(), names):
+        archive.file(f"modules/{path.name}", path.read_bytes(), 0o644)
+        lines.append(f"insmod /modules/{path.name}\n")
+    return "".join(lines)
 
 
 def _padded(data: bytes) -> bytes:

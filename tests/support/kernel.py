@@ -1,4 +1,4 @@
-"""Finds what a Linux guest is made of: an unmodified Debian cloud kernel and a static busybox."""
+"""Finds what a Linux guest is made of: an unmodified Debian cloud kernel, its modules, and a static busybox."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ def find_kernel() -> Path | None:
     return _find("VARAN_TEST_KERNEL", [(Path("/boot"), "vmlinuz-*cloud*"), (CACHE / "boot", "vmlinuz-*cloud*")])
 
 
+def find_modules() -> Path | None:
+    """The folder of modules (`kernel/...`) that belong to the kernel that `find_kernel` finds."""
+    kernel = find_kernel()
+    if kernel is None:
+        return None
+    release = kernel.name.removeprefix("vmlinuz-")
+    roots = (kernel.parent.parent, CACHE, Path("/"))
+    folders = [root / lib / "modules" / release for root in roots for lib in ("lib", "usr/lib")]
+    return next((folder for folder in folders if (folder / "kernel").is_dir()), None)
+
+
 def find_busybox() -> Path | None:
     """A statically linked busybox: VARAN_TEST_BUSYBOX, else the fetched one, else the installed one if static."""
     places = [(CACHE / "bin", "busybox"), (CACHE / "usr" / "bin", "busybox"), (Path("/bin"), "busybox")]
@@ -26,6 +37,14 @@ def need_kernel() -> Path:
     """The kernel's path; skips when there is none."""
     path = find_kernel()
     need(path is not None, f"no Linux kernel: {HINT} linux-image-cloud-amd64")
+    assert path is not None
+    return path
+
+
+def need_modules() -> Path:
+    """The folder of the kernel's modules; skips when there is none."""
+    path = find_modules()
+    need(path is not None, f"no modules of the kernel: {HINT} linux-image-cloud-amd64")
     assert path is not None
     return path
 
