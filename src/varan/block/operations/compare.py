@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, Data, Node
 from varan.block.drive import run_now
+from varan.block.memory import aligned
 from varan.block.operations.extents import ChainExtent, chain_extent
 from varan.block.operations.zeros import first_difference, first_nonzero
 
@@ -55,7 +56,7 @@ class Comparison:
         self._nodes = (one, two)
         self._strict = strict
         self._progress = progress
-        self._buffers = (bytearray(CHUNK), bytearray(CHUNK))
+        self._buffers = (aligned(CHUNK), aligned(CHUNK))
         self._helper: ThreadPoolExecutor | None = None
 
     async def run(self) -> Result:
@@ -104,6 +105,14 @@ class Comparison:
         if first.reads_zero or second.reads_zero:
             index = 1 if first.reads_zero else 0
             return await self._find_nonzero(self._nodes[index], index, at, length)
+        if length >= SIDE_BY_SIDE:
+            from varan.block.operations.side_by_side import first_plain_difference, plain_file
+
+            files = plain_file(first), plain_file(second)
+            if files[0] is not None and files[1] is not None:
+                places = (files[0], first.offset), (files[1], second.offset)
+                found = first_plain_difference(*places, length)
+                return None if found is None else at + found
         one, two = self._buffers
         for start in range(at, at + length, CHUNK):
             size = min(CHUNK, at + length - start)

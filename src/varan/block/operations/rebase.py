@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varan.block.base import Node
+from varan.block.memory import aligned
 from varan.block.operations import zeros
 from varan.block.operations.convert import Progress
 from varan.block.operations.extents import backing, chain_extent, layers
@@ -21,7 +22,7 @@ class Rebase:
         self._progress = progress
         self._shared = _shared_layer(self._old, new)
         self._grain = min(max(top.limits.zero_alignment, 512), CHUNK)
-        self._buffers = (bytearray(CHUNK), bytearray(CHUNK))
+        self._buffers = (aligned(CHUNK), aligned(CHUNK))
 
     async def run(self) -> None:
         """Do it, up to the flush; the backing file's name is the caller's to change then. Raises BlockError."""

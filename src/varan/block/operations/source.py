@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from varan.block.base import BlockError, Data, Node
+from varan.block.memory import aligned
 from varan.block.operations.extents import backing, chain_extent
 
 Warn = Callable[[str], None]
@@ -59,7 +60,7 @@ class Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return bytearray(self._size)
+            return aligned(self._size)
 
     def give_back(self, buffer: bytearray) -> None:
         """The buffer is not needed any more."""

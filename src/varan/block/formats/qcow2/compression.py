@@ -17,6 +17,7 @@ from varan.block.formats.qcow2.codecs import codec
 from varan.block.formats.qcow2.runs import Kind
 from varan.block.formats.qcow2.writer import Flight
 from varan.block.lazy import asyncio
+from varan.block.memory import aligned
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -136,7 +137,7 @@ class Compression:
                 held.enter_context(self.node.holding(group[0][0] >> bits, (max(map(sum, group)) >> bits) + 1))
             for group in groups:
                 start = group[0][0]
-                data = memoryview(bytearray(max(map(sum, group)) - start))
+                data = memoryview(aligned(max(map(sum, group)) - start))
                 await read_padded(self.node.file, start, [data])
                 jobs += [self._job(data[at - start : at - start + size]) for at, size in group]
         return await self._in_threads(jobs)
