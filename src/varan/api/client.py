@@ -14,10 +14,18 @@ from .commands import (
     COMMANDS,
     CommandInfo,
     CpuArguments,
+    DeviceDelArguments,
+    DeviceListPropertiesArguments,
     HumanMonitorCommandArguments,
     MemsaveArguments,
+    ObjectDelArguments,
     PmemsaveArguments,
     QmpCapabilitiesArguments,
+    QomGetArguments,
+    QomListArguments,
+    QomListPropertiesArguments,
+    QomListTypesArguments,
+    QomSetArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
     SetActionArguments,
@@ -34,6 +42,9 @@ from .values import (
     KvmInfo,
     MemoryInfo,
     NameInfo,
+    ObjectOptions,
+    ObjectPropertyInfo,
+    ObjectTypeInfo,
     PanicAction,
     QMPCapability,
     RebootAction,
@@ -343,6 +354,149 @@ class Commands(abc.ABC):
             RingbufReadArguments(device=device, size=size, format=UNSET if format is None else format),
         )
         return result
+
+    async def qom_list(self, path: str) -> list[ObjectPropertyInfo]:
+        """List the properties of an object, its children among them.
+
+        path: where the object is. A path that begins with a slash counts from the root; any other one is
+        looked for in the whole tree and has to fit in one place only.
+
+        Returns: the properties
+
+        Errors:
+        - If there is no such object, DeviceNotFound
+        - If the path fits in several places, GenericError
+        """
+        result: list[ObjectPropertyInfo] = await self.call(COMMANDS["qom-list"], QomListArguments(path=path))
+        return result
+
+    async def qom_get(self, path: str, property: str) -> Any:
+        """Tell the value of a property.
+
+        path: where the object is; see "qom-list"
+
+        property: the property's name
+
+        Returns: the value, as its type has it in JSON
+
+        Errors:
+        - If there is no such object, DeviceNotFound
+        - If there is no such property, GenericError
+        """
+        result: Any = await self.call(COMMANDS["qom-get"], QomGetArguments(path=path, property=property))
+        return result
+
+    async def qom_set(self, path: str, property: str, value: Any) -> None:
+        """Give a property another value.
+
+        path: where the object is; see "qom-list"
+
+        property: the property's name
+
+        value: the value, as the property's type has it in JSON
+
+        Errors:
+        - If there is no such object, DeviceNotFound
+        - If the property cannot be written, or not any more, GenericError
+        - If the value does not fit, InvalidParameterType or
+          InvalidParameterValue
+        """
+        await self.call(COMMANDS["qom-set"], QomSetArguments(path=path, property=property, value=value))
+
+    async def qom_list_types(
+        self,
+        implements: str | None = None,
+        abstract: bool | None = None,
+    ) -> list[ObjectTypeInfo]:
+        """List types of objects.
+
+        implements: only types that derive from this one (or offer the interface of this name)
+
+        abstract: abstract types too (default: false)
+
+        Returns: the types, in no order; none where nothing fits
+        """
+        result: list[ObjectTypeInfo] = await self.call(
+            COMMANDS["qom-list-types"],
+            QomListTypesArguments(implements=UNSET if implements is None else implements, abstract=UNSET if abstract is None else abstract),
+        )
+        return result
+
+    async def qom_list_properties(self, typename: str) -> list[ObjectPropertyInfo]:
+        """List the properties that every object of a type has.
+
+        typename: the type
+
+        Returns: the properties
+
+        Errors: - If there is no such type, DeviceNotFound
+        """
+        result: list[ObjectPropertyInfo] = await self.call(COMMANDS["qom-list-properties"], QomListPropertiesArguments(typename=typename))
+        return result
+
+    async def object_add(self, arguments: ObjectOptions) -> None:
+        """Make an object.
+
+        Errors:
+        - If the id is taken or is no identifier, or the object cannot be
+          made, GenericError
+        """
+        await self.call(COMMANDS["object-add"], arguments)
+
+    async def object_del(self, id: str) -> None:
+        """Remove an object that was made by "object-add" or on the command line.
+
+        id: what it is called
+
+        Errors: - If there is no such object, or something uses it, GenericError
+        """
+        await self.call(COMMANDS["object-del"], ObjectDelArguments(id=id))
+
+    async def device_list_properties(self, typename: str) -> list[ObjectPropertyInfo]:
+        """List the properties of a type of devices that "device_add" takes, and those that its devices have
+        beside what all devices have.
+
+        typename: the type
+
+        Returns: the properties
+
+        Errors:
+        - If there is no such type, DeviceNotFound
+        - If it is no type of devices, or an abstract one,
+          InvalidParameterValue
+        """
+        result: list[ObjectPropertyInfo] = await self.call(COMMANDS["device-list-properties"], DeviceListPropertiesArguments(typename=typename))
+        return result
+
+    async def device_add(self, arguments: dict[str, Any]) -> None:
+        """Plug a device in. Beside the members listed here the arguments have the settings of the device's
+        type, as words or JSON values; see "device-list-properties".
+
+        driver: the device's type
+
+        bus: the bus that it goes on, by name or path (default: the first that fits)
+
+        id: what it is called; one without cannot be found by name again
+
+        Errors:
+        - If the type, the bus or a setting does not exist or does not fit,
+          the id is taken, or the device cannot be plugged in while the
+          guest runs, GenericError
+        """
+        await self.execute("device_add", arguments)
+
+    async def device_del(self, id: str) -> None:
+        """Have a device taken out. The command only asks: where the guest has a say in it the device goes
+        when the guest lets it, which "DEVICE_DELETED" tells. A guest that does not listen never lets it.
+
+        id: what the device is called, or its path
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If it cannot be taken out while the guest runs, or the guest has
+          been asked already, GenericError
+        """
+        await self.call(COMMANDS["device_del"], DeviceDelArguments(id=id))
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str:
         """Run one line on the human monitor. Every call is a session of its own: what a line sets up (the

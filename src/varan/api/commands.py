@@ -21,6 +21,9 @@ from .values import (
     KvmInfo,
     MemoryInfo,
     NameInfo,
+    ObjectOptions,
+    ObjectPropertyInfo,
+    ObjectTypeInfo,
     PanicAction,
     QMPCapability,
     RebootAction,
@@ -123,6 +126,56 @@ class RingbufReadArguments(Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """how the bytes are to be encoded (default: utf8). In utf8, bytes that are no text are returned as
     U+FFFD, and a character that `size` would cut is returned whole
     """
+
+
+class QomListArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    path: str
+    """where the object is. A path that begins with a slash counts from the root; any other one is looked for
+    in the whole tree and has to fit in one place only.
+    """
+
+
+class QomGetArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    path: str
+    """where the object is; see "qom-list" """
+    property: str
+    """the property's name"""
+
+
+class QomSetArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    path: str
+    """where the object is; see "qom-list" """
+    property: str
+    """the property's name"""
+    value: Any
+    """the value, as the property's type has it in JSON"""
+
+
+class QomListTypesArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    implements: str | UnsetType = UNSET
+    """only types that derive from this one (or offer the interface of this name)"""
+    abstract: bool | UnsetType = UNSET
+    """abstract types too (default: false)"""
+
+
+class QomListPropertiesArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    typename: str
+    """the type"""
+
+
+class ObjectDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """what it is called"""
+
+
+class DeviceListPropertiesArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    typename: str
+    """the type"""
+
+
+class DeviceDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """what the device is called, or its path"""
 
 
 class HumanMonitorCommandArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -263,6 +316,69 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=str,
         since="1.4",
     ),
+    "qom-list": CommandInfo(
+        "qom-list",
+        "qom_list",
+        arguments=QomListArguments,
+        returns=list[ObjectPropertyInfo],
+        allow_preconfig=True,
+        since="1.1",
+    ),
+    "qom-get": CommandInfo(
+        "qom-get",
+        "qom_get",
+        arguments=QomGetArguments,
+        returns=Any,
+        allow_preconfig=True,
+        since="1.1",
+    ),
+    "qom-set": CommandInfo(
+        "qom-set",
+        "qom_set",
+        arguments=QomSetArguments,
+        allow_preconfig=True,
+        since="1.1",
+    ),
+    "qom-list-types": CommandInfo(
+        "qom-list-types",
+        "qom_list_types",
+        arguments=QomListTypesArguments,
+        returns=list[ObjectTypeInfo],
+        allow_preconfig=True,
+        since="1.1",
+    ),
+    "qom-list-properties": CommandInfo(
+        "qom-list-properties",
+        "qom_list_properties",
+        arguments=QomListPropertiesArguments,
+        returns=list[ObjectPropertyInfo],
+        allow_preconfig=True,
+        since="2.12",
+    ),
+    "object-add": CommandInfo(
+        "object-add",
+        "object_add",
+        arguments=ObjectOptions,
+        boxed=True,
+        allow_preconfig=True,
+        since="2.0",
+    ),
+    "object-del": CommandInfo(
+        "object-del",
+        "object_del",
+        arguments=ObjectDelArguments,
+        allow_preconfig=True,
+        since="2.0",
+    ),
+    "device-list-properties": CommandInfo(
+        "device-list-properties",
+        "device_list_properties",
+        arguments=DeviceListPropertiesArguments,
+        returns=list[ObjectPropertyInfo],
+        since="1.2",
+    ),
+    "device_add": CommandInfo("device_add", "device_add", raw=True, since="0.13", features=("json-cli",)),
+    "device_del": CommandInfo("device_del", "device_del", arguments=DeviceDelArguments, since="0.14"),
     "human-monitor-command": CommandInfo(
         "human-monitor-command",
         "human_monitor_command",
@@ -335,5 +451,29 @@ class Signatures(Protocol):
     async def ringbuf_write(self, device: str, data: str, format: DataFormat | None = None) -> None: ...
 
     async def ringbuf_read(self, device: str, size: int, format: DataFormat | None = None) -> str: ...
+
+    async def qom_list(self, path: str) -> list[ObjectPropertyInfo]: ...
+
+    async def qom_get(self, path: str, property: str) -> Any: ...
+
+    async def qom_set(self, path: str, property: str, value: Any) -> None: ...
+
+    async def qom_list_types(
+        self,
+        implements: str | None = None,
+        abstract: bool | None = None,
+    ) -> list[ObjectTypeInfo]: ...
+
+    async def qom_list_properties(self, typename: str) -> list[ObjectPropertyInfo]: ...
+
+    async def object_add(self, arguments: ObjectOptions) -> None: ...
+
+    async def object_del(self, id: str) -> None: ...
+
+    async def device_list_properties(self, typename: str) -> list[ObjectPropertyInfo]: ...
+
+    async def device_add(self, arguments: dict[str, Any]) -> None: ...
+
+    async def device_del(self, id: str) -> None: ...
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...

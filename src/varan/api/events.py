@@ -78,6 +78,26 @@ class Resume(Event, kw_only=True):
     NAME: ClassVar[str] = "RESUME"
 
 
+class DeviceDeleted(Event, kw_only=True):
+    """A device is gone. Its id may be used again."""
+
+    NAME: ClassVar[str] = "DEVICE_DELETED"
+    device: str | UnsetType = UNSET
+    """what it was called; absent when it had no id"""
+    path: str
+    """where it was in the object tree"""
+
+
+class DeviceUnplugGuestError(Event, kw_only=True):
+    """The guest was asked to let a device go and will not."""
+
+    NAME: ClassVar[str] = "DEVICE_UNPLUG_GUEST_ERROR"
+    device: str | UnsetType = UNSET
+    """what the device is called; absent when it has no id"""
+    path: str
+    """where it is in the object tree"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -86,4 +106,6 @@ EVENTS: dict[str, type[Event]] = {
     "RESET": Reset,
     "STOP": Stop,
     "RESUME": Resume,
+    "DEVICE_DELETED": DeviceDeleted,
+    "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
 }

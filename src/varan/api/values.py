@@ -301,6 +301,26 @@ class DataFormat(enum.Enum):
     """the bytes are encoded by RFC 4648's base64"""
 
 
+class QCryptoSecretFormat(enum.Enum):
+    """How a secret is written down."""
+
+    RAW = "raw"
+    """as its bytes"""
+    BASE64 = "base64"
+    """in Base64"""
+
+
+class ObjectType(enum.Enum):
+    """What users can make."""
+
+    RNG_BUILTIN = "rng-builtin"
+    """random bytes from the host's kernel (since 4.2)"""
+    RNG_RANDOM = "rng-random"
+    """random bytes from a file of the host"""
+    SECRET = "secret"
+    """a password or key"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -1069,6 +1089,79 @@ class ChardevBackendInfo(Output, kw_only=True):
     """what the command line calls it"""
 
 
+class ObjectPropertyInfo(Output, kw_only=True):
+    """A property of an object or of a type."""
+
+    name: str
+    """the property's name"""
+    type: str
+    """its type: that of a JSON value ("bool", "str", "uint32", ...), the name of an enumeration or structure,
+    "child<TYPE>" for an object that is part of this one, or "link<TYPE>" for a reference to another;
+    values of the last two are paths
+    """
+    description: str | UnsetType = UNSET
+    """what it is about, where somebody wrote that down"""
+    default_value: Any | UnsetType = field(default=UNSET, name="default-value")
+    """its value unless given (since 5.0)"""
+
+
+class ObjectTypeInfo(Output, kw_only=True):
+    """A type of objects."""
+
+    name: str
+    """the type's name"""
+    abstract: bool | UnsetType = UNSET
+    """there are no objects of this type itself (default: false, since 2.10)"""
+    parent: str | UnsetType = UNSET
+    """the type that it derives from (since 2.10)"""
+
+
+class SecretProperties(Input, kw_only=True):
+    """A password or key. One of "data" and "file" has to be there."""
+
+    data: str | UnsetType = UNSET
+    """the secret itself"""
+    file: str | UnsetType = UNSET
+    """the file that holds it"""
+    format: QCryptoSecretFormat | UnsetType = UNSET
+    """how it is written (default: raw)"""
+    keyid: str | UnsetType = UNSET
+    """a secret of 32 bytes that this one is encrypted with, by AES-256-CBC"""
+    iv: str | UnsetType = UNSET
+    """the initialization vector of that, 16 bytes in Base64"""
+
+
+class RngRandomProperties(Input, kw_only=True):
+    """Random bytes from a file of the host."""
+
+    filename: str | UnsetType = UNSET
+    """the file (default: /dev/urandom)"""
+
+
+class RngBuiltinObjectOptions(Input, kw_only=True, tag_field="qom-type", tag="rng-builtin"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.RNG_BUILTIN
+
+
+class RngRandomObjectOptions(RngRandomProperties, kw_only=True, tag_field="qom-type", tag="rng-random"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.RNG_RANDOM
+
+
+class SecretObjectOptions(SecretProperties, kw_only=True, tag_field="qom-type", tag="secret"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.SECRET
+
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo
@@ -1114,3 +1207,6 @@ CpuInfoFast: TypeAlias = (
     | XtensaebCpuInfoFast
 )
 """A vCPU, without what would have to be asked of the vCPU itself."""
+
+ObjectOptions: TypeAlias = RngBuiltinObjectOptions | RngRandomObjectOptions | SecretObjectOptions
+"""Describes a user-made object."""

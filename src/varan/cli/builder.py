@@ -17,6 +17,7 @@ from varan.machine.spec import (
     DeviceSpec,
     MachineSpec,
     MonitorSpec,
+    ObjectSpec,
     RtcSpec,
     Topology,
 )
@@ -83,6 +84,7 @@ class Builder:
     serials: list[str | None] = field(default_factory=list)
     monitors: list[MonitorSpec] = field(default_factory=list)
     debug_console: str | None = None
+    objects: list[ObjectSpec] = field(default_factory=list)
     devices: list[DeviceSpec] = field(default_factory=list)
     compat_monitors: int = 0
     """Monitors made by -monitor and -qmp so far: they number their character devices."""
@@ -193,6 +195,7 @@ class Builder:
             chardevs=tuple(self.chardevs),
             serials=tuple(self.serials),
             debug_console=self.debug_console,
+            objects=tuple(self.objects),
             devices=tuple(self.devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,

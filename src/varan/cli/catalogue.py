@@ -83,6 +83,24 @@ def device_settings(driver: str) -> str:
     return _settings(f"{driver} options:", cls)
 
 
+def objects() -> str:
+    """What -object help prints."""
+    from varan.devices import registry
+
+    rows = [(name, cls.description) for name in sorted(registry.OBJECTS) if (cls := registry.find_object(name))]
+    return _table("List of user creatable objects:", rows)
+
+
+def object_settings(kind: str) -> str:
+    """What -object TYPE,help prints. Raises UsageError for a type there is not."""
+    from varan.devices import registry
+
+    cls = registry.find_object(kind)
+    if cls is None:
+        raise UsageError(f"Parameter 'qom-type' does not accept value '{kind}'")
+    return _settings(f"{kind} options:", cls)
+
+
 def has_setting(driver: str, setting: str) -> bool:
     """Whether devices of type `driver`, or of a type that derives from it, have such a setting."""
     from varan.devices import registry

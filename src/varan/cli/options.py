@@ -123,6 +123,18 @@ _MACHINE = (
     ),
 )
 
+_OBJECTS = (
+    Option(
+        "object",
+        "TYPE,id=ID[,setting=value]...",
+        Group.MACHINE,
+        "What devices, images and servers name: secrets, sources of random bytes. `help` lists the types, and "
+        "`TYPE,help` a type's settings. Also as a JSON object.",
+        devices.fold_object,
+        repeatable=True,
+    ),
+)
+
 _BOOT = (
     Option("kernel", "FILE", Group.BOOT, "A Linux kernel: bzImage or 64-bit ELF.", boot.fold_kernel),
     Option("initrd", "FILE", Group.BOOT, "The kernel's initial RAM disk.", boot.fold_initrd),
@@ -274,6 +286,7 @@ _REFUSED = tuple(
 OPTIONS: tuple[Option, ...] = (
     *_GENERAL,
     *_MACHINE,
+    *_OBJECTS,
     *_BOOT,
     *_CHARDEVS,
     *_DISPLAY,

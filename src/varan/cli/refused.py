@@ -17,7 +17,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("pflash", "FILE", "flash devices"),
     ("snapshot", None, "disks"),
     ("netdev", "OPTIONS", "network adapters"),
-    ("object", "OPTIONS", "user-made objects"),
     ("incoming", "ADDRESS", "migrations"),
     ("only-migratable", None, "migrations"),
     ("loadvm", "NAME", "machine snapshots"),

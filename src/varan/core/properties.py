@@ -103,10 +103,12 @@ class Property:
         return value in _TRUE
 
     def _integer(self, value: Any) -> int:
-        expected = self.type if self.type != "size" else "a size below 2^64"
+        expected = "a size below 2^64" if self.type == "size" else f"{self.type}_t"
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise InvalidParameterType(self.name, "integer")
         number = self._parse(value) if isinstance(value, str) else value
+        if number is None and self.type != "size":
+            raise InvalidParameterValue(self.name, "integer")
         low, high = _INTEGERS.get(self.type, (0, (1 << 64) - 1))
         if number is None or not low <= number <= high:
             raise InvalidParameterValue(self.name, expected)

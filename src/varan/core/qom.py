@@ -30,6 +30,8 @@ class Object:
     type_name: ClassVar[str] = "object"
     abstract: ClassVar[bool] = True
     description: ClassVar[str] = ""
+    interfaces: ClassVar[tuple[str, ...]] = ()
+    """Names, beside those of its base types, under which the type is listed too."""
     properties: ClassVar[tuple[Property, ...]] = (Property("type", "string", read=type_of),)
 
     settings: Mapping[str, Any] = _NOTHING

@@ -66,6 +66,10 @@ class HostEnds(Protocol):
     def find_object(self, id: str) -> Any:
         """A user-made object."""
 
+    @property
+    def secrets(self) -> Any:
+        """The machine's secrets (`varan.block.crypto.secret.Secrets`)."""
+
 
 class NoEnds:
     """No host end at all (a bare bus)."""
@@ -74,6 +78,7 @@ class NoEnds:
         raise VaranError(f"there is no '{id}'")
 
     find_drive = find_netdev = find_chardev = find_object = _find
+    secrets = None
 
 
 def _post_nowhere(work: Callable[[], None]) -> None:

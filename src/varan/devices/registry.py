@@ -1,12 +1,16 @@
-"""The types that `-device` and `device_add` know, by name; a type's module is imported when it is asked for."""
+"""The types that users may ask for, by name; a type's module is imported when it is asked for."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from typing import TypeVar
 
 from varan.core.qom import Object
+from varan.devices.backends.userobject import UserObject
 from varan.devices.pluggable import PluggableDevice
+
+T = TypeVar("T", bound=Object)
 
 DRIVERS: dict[str, str] = {
     "ib700": "watchdog.ib700",
@@ -14,30 +18,53 @@ DRIVERS: dict[str, str] = {
     "isa-serial": "char.isa_serial",
     "pvpanic": "panic.pvpanic",
 }
-"""The module below `varan.devices` that has each type which users may ask for."""
+"""The module below `varan.devices` that has each type of `-device` and `device_add`."""
+
+OBJECTS: dict[str, str] = {
+    "rng-builtin": "backends.rng",
+    "rng-random": "backends.rng",
+    "secret": "backends.secret",
+}
+"""Likewise those of `-object` and `object-add`."""
 
 BASES: dict[str, str] = {
     "device": "pluggable",
     "isa-device": "isa",
 }
-"""Abstract types, likewise."""
+"""Abstract types of devices, likewise."""
 
 
 def find(name: str) -> type[PluggableDevice] | None:
-    """The type called `name`, None when there is none."""
+    """The type of devices called `name`, None when there is none."""
     module = DRIVERS.get(name) or BASES.get(name)
-    if module is None:
-        return None
+    return _load(module, name, PluggableDevice) if module is not None else None
+
+
+def find_object(name: str) -> type[UserObject] | None:
+    """The type of user-made objects called `name`, None when there is none."""
+    module = OBJECTS.get(name)
+    return _load(module, name, UserObject) if module is not None else None
+
+
+def _load(module: str, name: str, kind: type[T]) -> type[T]:
     for candidate in vars(importlib.import_module(f"varan.devices.{module}")).values():
-        if isinstance(candidate, type) and issubclass(candidate, PluggableDevice) and candidate.type_name == name:
+        if isinstance(candidate, type) and issubclass(candidate, kind) and candidate.type_name == name:
             return candidate
     raise LookupError(f"varan.devices.{module} has no type '{name}'")
 
 
-def load_all() -> None:
-    """Import every module that has types."""
-    for module in {*DRIVERS.values(), *BASES.values()}:
+def all_types() -> dict[str, type[Object]]:
+    """Every type of the tree by name, all modules of devices imported."""
+    for module in {*DRIVERS.values(), *OBJECTS.values(), *BASES.values()}:
         importlib.import_module(f"varan.devices.{module}")
+    return {cls.type_name: cls for cls in _types_below(Object)}
+
+
+def _types_below(cls: type[Object]) -> Iterator[type[Object]]:
+    if "type_name" in vars(cls):
+        yield cls
+    for derived in cls.__subclasses__():
+        yield from _types_below(derived)
 
 
 def type_chain(cls: type[Object]) -> Iterator[type[Object]]:

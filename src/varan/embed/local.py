@@ -46,6 +46,8 @@ class LocalClient(Commands):
             return await self._call_protocol(command)
         if arguments is None:
             return await handler()
+        if command.boxed or command.raw:
+            return await handler(arguments=arguments)
         given = {field: getattr(arguments, field) for field in arguments.__struct_fields__}
         return await handler(**{field: value for field, value in given.items() if value is not UNSET})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from varan.block.crypto.secret import Secrets
 from varan.chardev.base import Chardev
 from varan.errors import VaranError
 
@@ -16,6 +17,8 @@ class MachineEnds:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self.secrets = Secrets()
+        """Passwords and keys that images and servers name."""
 
     def find_chardev(self, id: str) -> Chardev:
         """A character device."""

@@ -33,6 +33,7 @@ from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
 from varan.machine.spec import Actions, DeviceSpec, MachineSpec
 from varan.machine.tree import Tree
+from varan.machine.userobjects import UserObjects
 from varan.machine.vcpus import VcpuHandle
 
 NIL_UUID = uuid_module.UUID(int=0)
@@ -70,6 +71,8 @@ class Machine:
         """Everything it is made of."""
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""
+        self.objects = UserObjects(self.tree, self.environment)
+        """What users made beside devices."""
         self.board: boards.Board
 
     def _make_environment(self) -> Environment:
@@ -159,6 +162,8 @@ class Machine:
             callback()
 
     async def _add_devices(self) -> None:
+        for made in self.spec.objects:
+            await self.objects.add(made.kind, made.id, made.settings)
         if self.spec.debug_console is not None:
             await self.peripherals.add(DeviceSpec("isa-debugcon", settings={"chardev": self.spec.debug_console}))
         for device in self.spec.devices:
@@ -260,5 +265,6 @@ class Machine:
         for chardev in self.chardevs.values():
             await chardev.close()
         await self.peripherals.close()
+        await self.objects.close()
         if hasattr(self, "board"):
             self.board.close()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
+from msgspec import UNSET
+
+from varan.api.events import DeviceDeleted, DeviceUnplugGuestError
 from varan.devices import registry
 from varan.devices.bus import Bus, buses_below
 from varan.devices.environment import Environment
@@ -15,8 +19,8 @@ from varan.errors import GenericError, InvalidParameterValue
 from varan.machine.spec import DeviceSpec
 from varan.machine.tree import Tree
 
-log = logging.getLogger("varan.machine")
-
+ASKED_AGAIN_SECONDS = 5.0
+"""How long a guest has to answer before `device_del` may ask it again."""
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
@@ -32,6 +36,10 @@ class Peripherals:
         self._globals = globals
         self.plugged: dict[str, PluggableDevice] = {}
         self._turn = asyncio.Lock()
+        self._patience: dict[PluggableDevice, float] = {}
+        """Until when (monotonic seconds) a guest that was asked for a device is not asked again."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        environment.ejected, environment.eject_refused = self.ejected, self.eject_refused
 
     async def add(self, spec: DeviceSpec, hotplug: bool = False) -> PluggableDevice:
         """Make a device, and part of the machine. `hotplug`: the guest may be running.
@@ -125,8 +133,66 @@ class Peripherals:
             device.unrealize()
         device.remove_from_parent()
 
+    async def remove(self, device: PluggableDevice, called: str) -> None:
+        """Have `device`, which the user called `called`, taken out: at once where the guest has no say in it.
+
+        Raises GenericError when it cannot come out, or the guest has been asked a moment ago.
+        """
+        async with self._turn:
+            _check_hotplug(type(device), device.bus)
+            if device.unplugging and time.monotonic() < self._patience.get(device, 0):
+                raise GenericError(f"Device {called} is already in the process of unplug")
+            with self._environment.lock:
+                controller = device.bus.hotplug if device.bus is not None else None
+                at_once = controller is None or controller.request_unplug(device)
+            if at_once:
+                await self._take_out(device)
+            else:
+                device.unplugging = True
+                self._patience[device] = time.monotonic() + ASKED_AGAIN_SECONDS
+
+    def ejected(self, device: PluggableDevice) -> None:
+        """The guest has let go of `device`. Any thread."""
+        self._environment.post(lambda: self._in_background(self._finish_ejection(device)))
+
+    def eject_refused(self, device: PluggableDevice) -> None:
+        """The guest will not let go of `device`. Any thread."""
+
+        def tell() -> None:
+            if device.unplugging:
+                device.unplugging = False
+                self._environment.emit(DeviceUnplugGuestError(path=device.path, device=device.id or UNSET))
+
+        self._environment.post(tell)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish_ejection(self, device: PluggableDevice) -> None:
+        async with self._turn:
+            if device.realized:
+                await self._take_out(device)
+
+    async def _take_out(self, device: PluggableDevice) -> None:
+        """Remove `device` and what sits on its own buses, and tell so."""
+        for bus in buses_below(device):
+            for other in reversed(bus.devices):
+                await self._take_out(other)
+        path = device.path
+        with self._environment.lock:
+            self._unplug(device)
+        device.unplugging = False
+        self._patience.pop(device, None)
+        try:
+            await device.release()
+        finally:
+            self._environment.emit(DeviceDeleted(path=path, device=device.id or UNSET))
+
     async def close(self) -> None:
         """Give all host ends back; no vCPU runs any more."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for device in reversed(list(self.plugged.values())):
             await device.release()
         self.plugged.clear()

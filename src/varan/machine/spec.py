@@ -52,6 +52,15 @@ class DeviceSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectSpec:
+    """A user-made object: its type in `varan.devices.registry`, and its settings as words or JSON values by name."""
+
+    kind: str
+    id: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Actions:
     """What a guest's reset, shutdown, panic or hang leads to (`-action` and its short forms, `set-action`)."""
@@ -119,6 +128,8 @@ class MachineSpec:
     """For each serial port a chardev's id, or None for a port that leads nowhere. Up to four."""
     debug_console: str | None = None
     """Chardev of a further device, an `isa-debugcon`."""
+    objects: tuple[ObjectSpec, ...] = ()
+    """User-made objects, made before the devices."""
     devices: tuple[DeviceSpec, ...] = ()
     """Devices beside the board's own."""
     monitors: tuple[MonitorSpec, ...] = ()

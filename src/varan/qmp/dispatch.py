@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw
 
 from varan.api.commands import COMMANDS, CommandInfo
 from varan.api.values import QMPCapability
-from varan.errors import CommandNotFound, GenericError, QmpError
+from varan.errors import CommandNotFound, GenericError, QmpError, VaranError
 from varan.qmp.arguments import explain_arguments, unexpected_argument
 from varan.qmp.profile import LATEST, Profile
 from varan.qmp.refusals import TooEarly
@@ -100,7 +100,13 @@ class Dispatcher:
         if binding is None:
             raise CommandNotFound(name)
         raw = None if arguments is None else Raw(msgspec.json.encode(arguments))
-        return msgspec.to_builtins(await self._call(binding, raw)) if binding.command.returns is not None else {}
+        try:
+            value = await self._call(binding, raw)
+        except QmpError:
+            raise
+        except VaranError as error:
+            raise GenericError(str(error)) from error
+        return msgspec.to_builtins(value) if binding.command.returns is not None else {}
 
     def _call(self, binding: Binding, arguments: Raw | None) -> Coroutine[Any, Any, Any]:
         if not binding.command.allow_preconfig and self._preconfig():
@@ -222,5 +228,7 @@ def _resume(coroutine: Coroutine[Any, Any, Any], yielded: Any) -> Generator[Any,
 
 
 def _unforeseen(name: str, error: Exception) -> GenericError:
+    if isinstance(error, VaranError):
+        return GenericError(str(error))
     log.error("command %s failed unexpectedly", name, exc_info=error)
     return GenericError(f"Internal error in command {name}: {type(error).__name__}: {error}")

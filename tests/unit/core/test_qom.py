@@ -88,7 +88,7 @@ def test_settings_are_converted_and_completed() -> None:
     [
         ({}, GenericError, "'maker' must be given"),
         ({"maker": "x", "colour": "red"}, GenericError, r"'lamp\.colour' not found"),
-        ({"maker": "x", "watts": 65536}, InvalidParameterValue, "'watts' expects uint16"),
+        ({"maker": "x", "watts": 65536}, InvalidParameterValue, "'watts' expects uint16_t"),
         ({"maker": "x", "watts": True}, InvalidParameterType, "'watts'"),
         ({"maker": "x", "watts": "many"}, InvalidParameterValue, "'watts'"),
         ({"maker": "x", "dimmed": "perhaps"}, InvalidParameterValue, "'dimmed'"),

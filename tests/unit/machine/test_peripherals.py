@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
+from msgspec import UNSET
 from tests.support.bus import Bus
 
+from varan.api.events import DeviceDeleted, DeviceUnplugGuestError, Event
 from varan.board.pc import Pc, PcConfig
 from varan.core.properties import Property
 from varan.core.state import Device, State
 from varan.devices import registry
+from varan.devices.bus import AtOnce
 from varan.devices.environment import Environment
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError, VaranError
@@ -65,14 +70,35 @@ class Probe(PluggableDevice):
         return {"latch": self.latch}
 
 
+class Guest:
+    """A hot-plug controller whose guest takes its time; `lets_go` False: it is asked and has not answered yet."""
+
+    def __init__(self, lets_go: bool = False) -> None:
+        self.lets_go = lets_go
+        self.seen: list[tuple[str, Any]] = []
+
+    def plugged(self, device: PluggableDevice) -> None:
+        self.seen.append(("plugged", device))
+
+    def request_unplug(self, device: PluggableDevice) -> bool:
+        self.seen.append(("request", device))
+        return self.lets_go
+
+
 class Rig:
     def __init__(self, *globals: tuple[str, str, str]) -> None:
-        self.environment = Bus().environment()
+        self.events: list[Event] = []
+        self.environment = Bus().environment(
+            post=lambda work: asyncio.get_running_loop().call_soon(work), emit=self.events.append
+        )
         self.board = Pc(PcConfig(memory=1 << 20), self.environment)
         self.tree = Tree()
         self.tree.add_board(self.board.unattached)
         self.peripherals = Peripherals(self.tree, self.environment, globals)
         self.peripherals.plugged = self.board.plugged
+
+    async def hotplug(self, driver: str, id: str | None = None, **settings: Any) -> Any:
+        return await self.peripherals.add(DeviceSpec(driver, id, None, settings), hotplug=True)
 
     async def add(self, driver: str, id: str | None = None, bus: str | None = None, **settings: Any) -> Any:
         return await self.peripherals.add(DeviceSpec(driver, id, bus, settings))
@@ -153,3 +179,78 @@ async def test_devices_give_their_host_ends_back_at_the_end() -> None:
     first, second = await rig.add("probe"), await rig.add("probe")
     await rig.peripherals.close()
     assert first.life == second.life == ["acquire", "realize", "release"]
+
+
+async def test_nothing_is_plugged_into_a_running_machine_where_the_bus_does_not_allow_it() -> None:
+    rig = Rig()
+    with pytest.raises(GenericError, match=r"Bus 'isa\.0' does not support hotplugging"):
+        await rig.hotplug("probe")
+    rig.board.isa.hotplug = Guest()
+    with pytest.raises(GenericError, match="Device 'isa-serial' does not support hotplugging"):
+        await rig.hotplug("isa-serial")
+
+
+async def test_guest_is_told_of_what_was_plugged_in() -> None:
+    rig = Rig()
+    rig.board.isa.hotplug = guest = Guest()
+    device = await rig.hotplug("probe", "p")
+    assert guest.seen == [("plugged", device)]
+    assert device.get("hotplugged")
+
+
+async def test_device_goes_at_once_where_the_guest_has_no_say() -> None:
+    rig = Rig()
+    rig.board.isa.hotplug = AtOnce()
+    device = await rig.hotplug("probe", "p")
+    await rig.peripherals.remove(device, "p")
+    assert device.life == ["acquire", "realize", "unrealize", "release"]
+    assert rig.events == [DeviceDeleted(path="/machine/peripheral/p", device="p")]
+    assert not rig.tree.peripheral.children
+    assert "peripheral/p:latch" not in rig.board.devices
+    await rig.hotplug("probe", "p")
+
+
+async def test_device_goes_when_the_guest_lets_go() -> None:
+    rig = Rig()
+    rig.board.isa.hotplug = Guest()
+    device = await rig.hotplug("probe")
+    await rig.peripherals.remove(device, "x")
+    assert device.realized
+    with pytest.raises(GenericError, match="Device x is already in the process of unplug"):
+        await rig.peripherals.remove(device, "x")
+    rig.environment.ejected(device)
+    rig.environment.ejected(device)
+    while not rig.events:
+        await asyncio.sleep(0)
+    assert rig.events == [DeviceDeleted(path="/machine/peripheral-anon/device[0]", device=UNSET)]
+    assert device.life[-2:] == ["unrealize", "release"]
+
+
+async def test_refusal_of_the_guest_is_an_event_and_it_may_be_asked_again() -> None:
+    rig = Rig()
+    rig.board.isa.hotplug = guest = Guest()
+    device = await rig.hotplug("probe", "p")
+    rig.environment.eject_refused(device)
+    await rig.peripherals.remove(device, "p")
+    rig.environment.eject_refused(device)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert rig.events == [DeviceUnplugGuestError(path="/machine/peripheral/p", device="p")]
+    await rig.peripherals.remove(device, "p")
+    assert [what for what, _ in guest.seen] == ["plugged", "request", "request"]
+
+
+async def test_realize_and_unrealize_run_under_the_machine_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.board.isa.hotplug = AtOnce()
+    held: list[bool] = []
+
+    def note(*_: Any) -> None:
+        thread = threading.Thread(target=lambda: held.append(not rig.environment.lock.acquire(blocking=False)))
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(Probe, "realize", note)
+    monkeypatch.setattr(Probe, "unrealize", note)
+    await rig.peripherals.remove(await rig.hotplug("probe"), "p")
+    assert held == [True, True]

@@ -1,4 +1,4 @@
-"""-device: what is plugged into the machine."""
+"""-device and -object: what is plugged into the machine, and what that refers to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
 from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
-from varan.machine.spec import DeviceSpec
+from varan.machine.spec import DeviceSpec, ObjectSpec
 
 
 def fold_device(builder: Builder, value: str) -> None:
@@ -32,6 +32,25 @@ def fold_device(builder: Builder, value: str) -> None:
     if id is not None and any(device.id == id for device in builder.devices):
         raise UsageError(f"Duplicate device ID '{id}'")
     builder.devices.append(DeviceSpec(driver, id, bus, settings))
+
+
+def fold_object(builder: Builder, value: str) -> None:
+    """-object TYPE,id=ID[,setting=value]..., or the same as a JSON object"""
+    if value.startswith("{"):
+        settings = json_object(value)
+    else:
+        settings = dict(Arguments(value, "qom-type").rest())
+    kind = settings.pop("qom-type", None)
+    if kind in HELP_WORDS:
+        raise HelpRequested(catalogue.objects())
+    if not isinstance(kind, str) or not kind:
+        raise UsageError("Parameter 'qom-type' is missing")
+    if HELP_WORDS & settings.keys():
+        raise HelpRequested(catalogue.object_settings(kind))
+    id = settings.pop("id", None)
+    if not isinstance(id, str):
+        raise UsageError("Parameter 'id' is missing")
+    builder.objects.append(ObjectSpec(kind, id, settings))
 
 
 def json_object(text: str) -> dict[str, Any]:

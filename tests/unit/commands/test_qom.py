@@ -1,0 +1,143 @@
+"""The object tree and device commands over QMP, with the errors that QEMU 7.2 gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import varan
+from varan.api.values import RngBuiltinObjectOptions
+from varan.errors import GenericError, QmpError
+from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec
+
+
+@pytest.fixture
+async def vm() -> AsyncIterator[varan.Machine]:
+    spec = MachineSpec(
+        memory=16 << 20,
+        boot=BootSpec(demo=True),
+        chardevs=(ChardevSpec("c", "null"),),
+        devices=(DeviceSpec("isa-serial", "ser", settings={"chardev": "c"}), DeviceSpec("isa-debugcon")),
+    )
+    async with varan.Machine(spec=spec) as machine:
+        yield machine
+
+
+async def answer(vm: varan.Machine, command: str, **arguments: Any) -> Any:
+    """What the command returns, or its error as (class, text)."""
+    try:
+        return await vm.qmp.execute(command, {name.replace("_", "-"): value for name, value in arguments.items()})
+    except QmpError as error:
+        return error.lasting_class, str(error)
+
+
+async def test_tree_has_its_roots(vm: varan.Machine) -> None:
+    listed = {entry["name"]: entry["type"] for entry in await answer(vm, "qom-list", path="/")}
+    assert listed.keys() >= {"type", "machine", "objects", "chardevs"}
+    below = {entry["name"]: entry["type"] for entry in await answer(vm, "qom-list", path="/machine")}
+    assert below["peripheral"] == below["peripheral-anon"] == below["unattached"] == "child<container>"
+
+
+async def test_device_shows_its_settings_as_they_are_in_force(vm: varan.Machine) -> None:
+    values = {name: await answer(vm, "qom-get", path="ser", property=name) for name in ("iobase", "irq", "chardev")}
+    assert values == {"iobase": 0x3F8, "irq": 4, "chardev": "c"}
+    bus = await answer(vm, "qom-get", path="/machine/peripheral/ser", property="parent_bus")
+    assert (await answer(vm, "qom-get", path=bus, property="type")) == "ISA"
+    assert await answer(vm, "qom-get", path="/machine/peripheral-anon/device[0]", property="type") == "isa-debugcon"
+
+
+SER = "/machine/peripheral/ser"
+ERRORS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("qom-list", {"path": "/nosuch"}, "DeviceNotFound", "Device '/nosuch' not found"),
+    ("qom-list", {"path": ""}, "GenericError", "Path '' is ambiguous"),
+    ("qom-get", {"path": SER, "property": "x"}, "GenericError", "Property 'isa-serial.x' not found"),
+    ("qom-set", {"path": SER, "property": "x", "value": 1}, "GenericError", "Property 'isa-serial.x' not found"),
+    (
+        *("qom-set", {"path": SER, "property": "iobase", "value": 3}, "GenericError"),
+        "Attempt to set property 'iobase' on device 'ser' (type 'isa-serial') after it was realized",
+    ),
+    (
+        *("qom-set", {"path": SER, "property": "type", "value": "x"}, "GenericError"),
+        "Property 'isa-serial.type' is not writable",
+    ),
+    ("qom-list-properties", {"typename": "x"}, "DeviceNotFound", "Class 'x' not found"),
+    ("device-list-properties", {"typename": "x"}, "DeviceNotFound", "Device 'x' not found"),
+    (
+        *("device-list-properties", {"typename": "isa-device"}, "GenericError"),
+        "Parameter 'typename' expects a non-abstract device type",
+    ),
+    ("device_add", {}, "GenericError", "Parameter 'driver' is missing"),
+    ("device_add", {"driver": "x"}, "GenericError", "'x' is not a valid device model name"),
+    ("device_add", {"driver": "isa-serial", "id": "ser"}, "GenericError", "Bus 'isa.0' does not support hotplugging"),
+    ("device_add", {"driver": "isa-serial", "bus": "x"}, "GenericError", "Bus 'x' not found"),
+    ("device_del", {"id": "x"}, "DeviceNotFound", "Device 'x' not found"),
+    ("device_del", {"id": "/machine"}, "GenericError", "/machine is not a hotpluggable device"),
+    ("device_del", {"id": "ser"}, "GenericError", "Bus 'isa.0' does not support hotplugging"),
+    (
+        *("object-add", {"qom-type": "x", "id": "a"}, "GenericError"),
+        "Parameter 'qom-type' does not accept value 'x'",
+    ),
+    ("object-add", {"qom-type": "secret"}, "GenericError", "Parameter 'id' is missing"),
+    ("object-add", {"qom-type": "rng-builtin", "id": "1"}, "GenericError", "Parameter 'id' expects an identifier"),
+    (
+        *("object-add", {"qom-type": "secret", "id": "a"}, "GenericError"),
+        "Either 'file' or 'data' must be provided",
+    ),
+    (
+        *("object-add", {"qom-type": "rng-random", "id": "a", "filename": "/x"}, "GenericError"),
+        "Could not open '/x': No such file or directory",
+    ),
+    ("object-del", {"id": "x"}, "GenericError", "object 'x' not found"),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "kind", "text"), ERRORS)
+async def test_error(vm: varan.Machine, command: str, arguments: dict[str, Any], kind: str, text: str) -> None:
+    assert await answer(vm, command, **arguments) == (kind, text)
+
+
+async def test_types_come_with_parent_and_abstractness(vm: varan.Machine) -> None:
+    concrete = await answer(vm, "qom-list-types", implements="isa-device")
+    assert {"name": "isa-serial", "parent": "isa-device"} in concrete
+    everything = await answer(vm, "qom-list-types", implements="isa-device", abstract=True)
+    assert {"name": "isa-device", "parent": "device", "abstract": True} in everything
+    creatable = await answer(vm, "qom-list-types", implements="user-creatable")
+    assert {"name": "secret", "parent": "object"} in creatable
+
+
+async def test_properties_of_a_device_type_have_defaults_and_leave_out_what_all_devices_have(
+    vm: varan.Machine,
+) -> None:
+    listed = {one["name"]: one for one in await answer(vm, "device-list-properties", typename="isa-debugcon")}
+    assert listed["iobase"]["default-value"] == 0xE9
+    assert "realized" not in listed
+    everything = await answer(vm, "qom-list-properties", typename="isa-debugcon")
+    assert {"name": "realized", "type": "bool"} in everything
+
+
+async def test_objects_come_and_go(vm: varan.Machine, tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"open sesame")
+    await vm.qmp.execute("object-add", {"qom-type": "secret", "id": "s", "file": str(tmp_path / "password")})
+    await vm.qmp.execute("object-add", {"qom-type": "rng-random", "id": "r"})
+    assert await answer(vm, "qom-get", path="/objects/s", property="loaded") is True
+    assert await answer(vm, "qom-get", path="r", property="filename") == "/dev/urandom"
+    again = await answer(vm, "object-add", qom_type="rng-builtin", id="r")
+    assert again == ("GenericError", "attempt to add duplicate property 'r' to object (type 'container')")
+    await vm.qmp.execute("object-del", {"id": "s"})
+    assert (await answer(vm, "qom-list", path="/objects/s"))[0] == "DeviceNotFound"
+
+
+async def test_secret_that_cannot_be_read_is_refused_and_gone(vm: varan.Machine) -> None:
+    refused = await answer(vm, "object-add", qom_type="secret", id="s", file="/nosuch")
+    assert refused == ("GenericError", "/nosuch: secret 's': No such file or directory")
+    assert (await answer(vm, "object-add", qom_type="secret", id="s", data="x")) == {}
+
+
+async def test_typed_methods_take_whole_arguments(vm: varan.Machine) -> None:
+    await vm.qmp.object_add(RngBuiltinObjectOptions(id="r"))
+    assert await vm.qmp.qom_get("r", "type") == "rng-builtin"
+    with pytest.raises(GenericError, match="'x' is not a valid device model name"):
+        await vm.qmp.device_add({"driver": "x"})
