@@ -315,7 +315,11 @@ def render_help(program: str) -> str:
         lines += ["", f"{group.value}:"]
         if group is Group.REFUSED:
             lines += textwrap.wrap(
-                " ".join(f"-{option.name}" for option in members), 78, initial_indent="  ", subsequent_indent="  "
+                " ".join(f"-{option.name}" for option in members),
+                78,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
             )
             continue
         for option in members:

@@ -78,6 +78,8 @@ ERRORS = {
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
     "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
+    "-object id=a": "-object id=a: Parameter 'qom-type' is missing",
+    "-object secret": "-object secret: Parameter 'id' is missing",
     "-device id=a": "-device id=a: Parameter 'driver' is missing",
     "-device ib700,id=a -device ib700,id=a": "-device ib700,id=a: Duplicate device ID 'a'",
     "-device {]": "-device {]: JSON parse error, Expecting property name enclosed in double quotes: line 1 column 2 "

@@ -18,8 +18,10 @@ from varan.machine.spec import (
     MIB,
     BootSpec,
     ChardevSpec,
+    DeviceSpec,
     MonitorMode,
     MonitorSpec,
+    ObjectSpec,
     RtcSpec,
     Topology,
 )
@@ -197,6 +199,27 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "no-user-config": [("-no-user-config", "machine.machine", "pc")],
     "no-hpet": [("-no-hpet", "machine.machine", "pc")],
     "no-acpi": [("-no-acpi", "machine.machine", "pc")],
+    "device": [
+        ("-device ib700", "machine.devices", (DeviceSpec("ib700"),)),
+        (
+            "-device isa-serial,id=s,bus=isa.0,chardev=c",
+            "machine.devices",
+            (DeviceSpec("isa-serial", "s", "isa.0", {"chardev": "c"}),),
+        ),
+        (
+            """-device '{"driver": "isa-debugcon", "id": "d", "iobase": 233}'""",
+            "machine.devices",
+            (DeviceSpec("isa-debugcon", "d", None, {"iobase": 233}),),
+        ),
+    ],
+    "object": [
+        ("-object secret,id=s,data=x", "machine.objects", (ObjectSpec("secret", "s", {"data": "x"}),)),
+        (
+            """-object '{"qom-type": "rng-builtin", "id": "r"}'""",
+            "machine.objects",
+            (ObjectSpec("rng-builtin", "r"),),
+        ),
+    ],
     "net": [("-net none", "machine.machine", "pc")],
     "nic": [("-nic none", "machine.machine", "pc")],
     "overcommit": [("-overcommit mem-lock=off,cpu-pm=off", "machine.machine", "pc")],
@@ -212,6 +235,7 @@ HELP_EXAMPLES = {
     "cpu": ("-cpu help", "Available CPUs:"),
     "chardev": ("-chardev help", "  ringbuf"),
     "device": ("-device help", "isa-serial"),
+    "object": ("-object help", "rng-random"),
     "d": ("-d help", "chardev"),
 }
 """Option: a command line that asks for a list, and something the list holds."""
