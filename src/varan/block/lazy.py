@@ -23,7 +23,18 @@ else:
 
     asyncio = _Asyncio()
 
-__all__ = ["Lock", "asyncio"]
+__all__ = ["Lock", "asyncio", "settled"]
+
+
+async def settled(work: asyncio.Future[Any]) -> None:
+    """Return when `work` is over, however often the caller is cancelled meanwhile."""
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            continue
+    if not work.cancelled():
+        work.exception()
 
 
 class Lock:

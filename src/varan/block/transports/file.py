@@ -30,7 +30,7 @@ from varan.block.base import (
     Write,
     no_secrets,
 )
-from varan.block.lazy import asyncio
+from varan.block.lazy import asyncio, settled
 from varan.block.naming import plain_path
 from varan.block.transports import posix
 from varan.block.transports.direct import Direct
@@ -269,7 +269,7 @@ class FileNode(Node):
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             # The kernel may still use the buffers and the descriptor: neither may go before it is done.
-            await _settled(work)
+            await settled(work)
             raise
 
     async def _wait(self, call: Callable[..., T], *arguments: object, at: int | None = None) -> T:
@@ -280,17 +280,6 @@ class FileNode(Node):
             return await work
         except OSError as error:
             raise posix.block_error(error, self._path, at) from None
-
-
-async def _settled(work: asyncio.Future[T]) -> None:
-    """Return when `work` is over, however often the caller is cancelled meanwhile."""
-    while not work.done():
-        try:
-            await asyncio.wait({work})
-        except asyncio.CancelledError:
-            continue
-    if not work.cancelled():
-        work.exception()
 
 
 class DeviceNode(FileNode):

@@ -16,7 +16,7 @@ from varan.block.formats.qcow2.cache import write_pieces
 from varan.block.formats.qcow2.codecs import codec
 from varan.block.formats.qcow2.runs import Kind
 from varan.block.formats.qcow2.writer import Flight
-from varan.block.lazy import asyncio
+from varan.block.lazy import asyncio, settled
 from varan.block.memory import aligned
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ class Compression:
             self._pool = None
 
     async def _in_threads(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """The results of `jobs`, worked on side by side."""
+        """The results of `jobs`, worked on side by side. Returns, or raises, when no thread is at it any more: jobs
+        write into the caller's buffers."""
         if len(jobs) < 2:
             return _run_all(jobs)
+        from concurrent.futures import ThreadPoolExecutor, wait
+
         workers = min(8, os.cpu_count() or 1)
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
             self._pool = ThreadPoolExecutor(workers, "qcow2-compression")
         step = -(-len(jobs) // (2 * workers))
         shares = [jobs[at : at + step] for at in range(0, len(jobs), step)]
@@ -72,10 +73,15 @@ class Compression:
         except RuntimeError:
             loop = None
         if loop is None:
-            done = [future.result() for future in futures]
+            wait(futures)
         else:
-            done = await asyncio.gather(*(asyncio.wrap_future(future, loop=loop) for future in futures))
-        return [result for share in done for result in share]
+            work = asyncio.gather(*(asyncio.wrap_future(future) for future in futures), return_exceptions=True)
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await settled(work)
+                raise
+        return [result for future in futures for result in future.result()]
 
     async def read(self, entry: int, offset: int, buffers: Buffers) -> int:
         """Read from compressed clusters, the first of which has `entry`; the number of bytes that were."""
@@ -86,15 +92,8 @@ class Compression:
             scatter(memoryview(self._last[1])[skip : skip + count], part(buffers, 0, count))
             return count
         entries = self._entries(entry, offset, length)
-        plain = await self._load(entries)
         count = min(length, len(entries) * self.size - skip)
-        done = 0
-        for data in plain:
-            piece = memoryview(data)[skip : skip + count - done]
-            scatter(piece, part(buffers, done, len(piece)))
-            done += len(piece)
-            skip = 0
-        self._last = (entries[-1], plain[-1])
+        self._last = (entries[-1], await self._load(entries, skip, part(buffers, 0, count)))
         return count
 
     def reach(self, offset: int, known: int, length: int) -> int:
@@ -118,8 +117,11 @@ class Compression:
             at += self.size
         return entries
 
-    async def _load(self, entries: list[int]) -> list[bytes]:
-        """The plain clusters of `entries`: neighbours in the file are read together."""
+    async def _load(self, entries: list[int], skip: int, buffers: Buffers) -> bytes:
+        """Fill `buffers` from the clusters of `entries`, `skip` bytes into the first; the last one's plain bytes.
+
+        Neighbours in the file are read together.
+        """
         extents = [self.metadata.geometry.compressed_extent(entry) for entry in entries]
         groups: list[list[tuple[int, int]]] = []
         end = -1
@@ -131,7 +133,7 @@ class Compression:
                 end = -1
             end = max(end, sum(extent))
         bits = self.metadata.geometry.cluster_bits
-        jobs: list[Callable[[], bytes]] = []
+        streams: list[memoryview] = []
         with ExitStack() as held:
             for group in groups:
                 held.enter_context(self.node.holding(group[0][0] >> bits, (max(map(sum, group)) >> bits) + 1))
@@ -139,11 +141,23 @@ class Compression:
                 start = group[0][0]
                 data = memoryview(aligned(max(map(sum, group)) - start))
                 await read_padded(self.node.file, start, [data])
-                jobs += [self._job(data[at - start : at - start + size]) for at, size in group]
-        return await self._in_threads(jobs)
+                streams += [data[at - start : at - start + size] for at, size in group]
+        jobs, done = [], 0
+        for index, stream in enumerate(streams, 1):
+            piece = part(buffers, done, min(self.size - skip, total(buffers) - done))
+            jobs.append(self._job(stream, skip, piece, keep=index == len(streams)))
+            done += total(piece)
+            skip = 0
+        return (await self._in_threads(jobs))[-1]
 
-    def _job(self, data: memoryview) -> Callable[[], bytes]:
-        return lambda: self.codec.decompress(data, self.size)
+    def _job(self, stream: memoryview, skip: int, buffers: Buffers, *, keep: bool) -> Callable[[], bytes]:
+        def job() -> bytes:
+            # Copied at once, the plain bytes are still in the processor's cache, and their memory serves the next job.
+            plain = self.codec.decompress(stream, self.size)
+            scatter(memoryview(plain)[skip : skip + total(buffers)], buffers)
+            return plain if keep else b""
+
+        return job
 
     async def write(self, offset: int, buffers: Buffers) -> None:
         """Write whole clusters (the image's last may be short) compressed; those that do not shrink, plainly."""
