@@ -69,6 +69,8 @@ class MemorySpace:
         self._regions: list[Region] = []
         self._starts: list[int] = []
         self._ram_listeners: list[RamListener] = []
+        self.changes = 0
+        """Grows whenever a region comes or goes: who remembers one looks whether it may have changed."""
 
     def map_ram(
         self, base: int, ram: GuestRam, offset: int = 0, size: int | None = None, *, readonly: bool = False
@@ -89,6 +91,7 @@ class MemorySpace:
         if index == len(self._starts) or self._starts[index] != base:
             raise KeyError(base)
         del self._regions[index], self._starts[index]
+        self.changes += 1
 
     def _insert(self, region: Region) -> None:
         index = bisect.bisect_left(self._starts, region.start)
@@ -98,6 +101,7 @@ class MemorySpace:
             raise ValueError(f"{region.name} at {region.start:#x} overlaps {self._regions[index].name}")
         self._regions.insert(index, region)
         self._starts.insert(index, region.start)
+        self.changes += 1
 
     def __iter__(self) -> Iterator[Region]:
         """The regions, lowest address first."""

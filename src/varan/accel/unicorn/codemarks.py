@@ -14,6 +14,7 @@ from collections.abc import Callable
 from varan.accel.unicorn import layout
 from varan.accel.unicorn.cpu import Engine
 from varan.accel.unicorn.machinecode import MachineCode
+from varan.core.memory import PAGE_SIZE
 
 _INTERVAL = 15.0
 """Seconds between two looks at the table."""
@@ -42,6 +43,10 @@ class CodeMarks:
     def count(self) -> int:
         """How many pages are marked."""
         return self._table[:].count(1)
+
+    def any(self, start: int, end: int) -> bool:
+        """Whether code may have been translated from the guest-physical bytes from `start` to before `end`."""
+        return self._table.find(b"\1", start // PAGE_SIZE, (end - 1) // PAGE_SIZE + 1) >= 0
 
     def tend(self) -> None:
         """Look, when it is time, whether the table has grown too much. The vCPU's thread, no guest code running."""

@@ -95,7 +95,9 @@ class UnicornVm(Vm):
             first, last = max(start, address), min(end, address + length)
             if first < last:
                 for vcpu in self._vcpus:
-                    vcpu.code_written(first - start + ram_address, last - first)
+                    # Nearly all that devices write is data, and a vCPU that runs would have to stop for it.
+                    if vcpu.marks is None or vcpu.marks.any(first, last):
+                        vcpu.code_written(first - start + ram_address, last - first)
 
 
 def _native_delivery(engine: Engine, code: MachineCode) -> Signals:

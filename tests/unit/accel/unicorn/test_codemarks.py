@@ -72,3 +72,12 @@ def test_marks_are_dropped_once_they_have_grown_by_much(bench: CpuBench, monkeyp
     now = 300.0
     table.tend()
     assert table.count() == 2, "no more than the working set"
+
+
+def test_only_pages_that_ran_are_told_to_hold_code(bench: CpuBench) -> None:
+    call(bench, "return_1")
+    table = marks(bench)
+    assert table.any(0x1_0000, 0x1_0001)
+    assert table.any(0xFFFF, 0x1_0001)
+    assert not table.any(0xF000, 0x1_0000)
+    assert not table.any(0x1_1000, 0x1_3000)
