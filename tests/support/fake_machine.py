@@ -20,6 +20,7 @@ from varan.core.events import EventBus
 from varan.core.irq import InterruptController, NoPin
 from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
+from varan.devices.environment import WakeCause
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.runstate import RunStateMachine
 from varan.machine.spec import Actions, MachineSpec
@@ -81,6 +82,7 @@ class InlineThread:
     def __init__(self, thread_id: int) -> None:
         self.thread_id = thread_id
         self.running = False
+        self.resting = False
 
     def call(self, work: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -91,14 +93,17 @@ class InlineThread:
         return future
 
     def pause(self) -> Future[None]:
-        self.running = False
+        self.running = self.resting = False
         return self.call(lambda: None)
 
     def hold(self) -> None:
         self.running = False
 
+    def rest(self) -> None:
+        self.resting = True
+
     def resume(self) -> None:
-        self.running = True
+        self.running, self.resting = True, False
 
 
 class FakeMachine:
@@ -126,6 +131,8 @@ class FakeMachine:
         self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
         self.restarts = 0
         self.button_presses = 0
+        self.can_sleep = True
+        self.woken_by: list[WakeCause] = []
         self.ended_by: ShutdownCause | None = None
 
     async def __aenter__(self) -> FakeMachine:
@@ -161,6 +168,13 @@ class FakeMachine:
 
     async def system_reset(self) -> None:
         await self.lifecycle.reset()
+
+    async def wake(self, cause: WakeCause) -> bool:
+        self.woken_by.append(cause)
+        return True
+
+    async def system_wakeup(self) -> None:
+        await self.lifecycle.wakeup()
 
     async def inject_nmi(self) -> None:
         for vcpu in self.vcpus:

@@ -98,6 +98,7 @@ class VcpuThread:
         self._wake = threading.Condition(threading.Lock())
         self._woken = False
         self._running = False
+        self._resting = False
         self._counting = False
         """Whether the vCPUs' time-stamp counters advance; follows `_running`, on the thread itself."""
         self._stopping = False
@@ -151,6 +152,7 @@ class VcpuThread:
 
     def resume(self) -> None:
         """Let guest code run."""
+        self._resting = False
         self._running = True
         self.kick()
 
@@ -158,7 +160,7 @@ class VcpuThread:
         """Stop guest code; the future is done when no instruction runs any more."""
 
         def stop_running() -> None:
-            self._running = False
+            self._running = self._resting = False
             self._count(False)
 
         return self.call(stop_running)
@@ -166,6 +168,11 @@ class VcpuThread:
     def hold(self) -> None:
         """Like `pause`, but waits for nothing and so may be called from a device handler or another vCPU's thread."""
         self._running = False
+        self.kick()
+
+    def rest(self) -> None:
+        """Run the machine's timers but no guest code (a sleeping machine), until `resume` or `pause`."""
+        self._resting = True
         self.kick()
 
     def close(self) -> None:
@@ -234,7 +241,7 @@ class VcpuThread:
         running = self._running
         self._count(running)
         if not running:
-            self._sleep(None)
+            self._sleep(self._run_timers() if self._resting else None)
             return
         wait = self._run_timers()
         runnable = [vcpu for vcpu in self.vcpus if not vcpu.halted or vcpu.has_work()]

@@ -146,6 +146,19 @@ class Commands(abc.ABC):
         """
         await self.call(COMMANDS["system_reset"], None)
 
+    async def system_powerdown(self) -> None:
+        """Press the power button. Whether and when the guest shuts down is its own affair; it needs ACPI."""
+        await self.call(COMMANDS["system_powerdown"], None)
+
+    async def system_wakeup(self) -> None:
+        """Wake a guest that sleeps (run state "suspended").
+
+        Errors:
+        - If the guest does not sleep, or the machine has no sleep states,
+          GenericError
+        """
+        await self.call(COMMANDS["system_wakeup"], None)
+
     async def set_action(
         self,
         reboot: RebootAction | None = None,

@@ -225,6 +225,8 @@ COMMANDS: dict[str, CommandInfo] = {
     "stop": CommandInfo("stop", "stop", since="0.14"),
     "cont": CommandInfo("cont", "cont", since="0.14"),
     "system_reset": CommandInfo("system_reset", "system_reset", since="0.14"),
+    "system_powerdown": CommandInfo("system_powerdown", "system_powerdown", since="0.14"),
+    "system_wakeup": CommandInfo("system_wakeup", "system_wakeup", since="1.1"),
     "set-action": CommandInfo(
         "set-action",
         "set_action",
@@ -409,6 +411,10 @@ class Signatures(Protocol):
     async def cont(self) -> None: ...
 
     async def system_reset(self) -> None: ...
+
+    async def system_powerdown(self) -> None: ...
+
+    async def system_wakeup(self) -> None: ...
 
     async def set_action(
         self,

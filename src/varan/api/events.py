@@ -78,6 +78,30 @@ class Resume(Event, kw_only=True):
     NAME: ClassVar[str] = "RESUME"
 
 
+class Powerdown(Event, kw_only=True):
+    """The power button was pressed."""
+
+    NAME: ClassVar[str] = "POWERDOWN"
+
+
+class Suspend(Event, kw_only=True):
+    """The guest has gone to sleep: its memory is kept, nothing executes until something wakes it."""
+
+    NAME: ClassVar[str] = "SUSPEND"
+
+
+class SuspendDisk(Event, kw_only=True):
+    """The guest has saved its memory on a disk of its own and powers the machine off. SHUTDOWN follows."""
+
+    NAME: ClassVar[str] = "SUSPEND_DISK"
+
+
+class Wakeup(Event, kw_only=True):
+    """The guest has been woken from its sleep."""
+
+    NAME: ClassVar[str] = "WAKEUP"
+
+
 class DeviceDeleted(Event, kw_only=True):
     """A device is gone. Its id may be used again."""
 
@@ -106,6 +130,10 @@ EVENTS: dict[str, type[Event]] = {
     "RESET": Reset,
     "STOP": Stop,
     "RESUME": Resume,
+    "POWERDOWN": Powerdown,
+    "SUSPEND": Suspend,
+    "SUSPEND_DISK": SuspendDisk,
+    "WAKEUP": Wakeup,
     "DEVICE_DELETED": DeviceDeleted,
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
 }

@@ -5,6 +5,10 @@ from __future__ import annotations
 KIB = 1 << 10
 MIB = 1 << 20
 
+SHUTDOWN_STATUS = 0x0F
+"""Tells firmware what a CPU's reset means."""
+SHUTDOWN_S3 = 0xFE
+"""The end of an ACPI S3 sleep, where firmware for virtual machines looks for it."""
 EQUIPMENT = 0x14
 EQUIPMENT_FPU = 0x02
 EQUIPMENT_MOUSE = 0x04

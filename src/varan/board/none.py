@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from varan.accel.base import Vcpu
+from varan.board.boot.acpi.table import Table
 from varan.core.qom import Container
 from varan.core.state import Device
-from varan.devices.environment import Environment
+from varan.devices.environment import Environment, WakeCause
 from varan.devices.pluggable import PluggableDevice
 
 
@@ -29,6 +30,13 @@ class NoBoard:
 
     def press_power_button(self) -> None:
         """There is none."""
+
+    def acpi_tables(self) -> tuple[Table, ...]:
+        """None."""
+        return ()
+
+    def wake(self, cause: WakeCause) -> None:
+        """It never sleeps."""
 
     def close(self) -> None:
         """Nothing to release."""

@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from varan.accel.base import Vcpu
-from varan.board.cmos import pc_cells
+from varan.board.boot.acpi.build import build
+from varan.board.boot.acpi.hardware import AcpiHardware
+from varan.board.boot.acpi.table import Table
+from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.rtc import RtcSetting
 from varan.core.memory import GuestRam
 from varan.core.qom import Container
 from varan.core.state import Device, State, StateError, decode, encode
+from varan.devices.acpi.power import SCI, PowerManagement
 from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import PostPort
-from varan.devices.environment import Environment
+from varan.devices.environment import Environment, WakeCause
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
@@ -49,6 +53,8 @@ class PcConfig:
     cpus: int = 1
     serial_ports: int = 1
     rtc: RtcSetting = field(default_factory=RtcSetting)
+    acpi: bool = True
+    """Whether there is power management, and tables that tell of it."""
 
 
 class Pc:
@@ -88,9 +94,12 @@ class Pc:
         )
         self._make_input(environment.requests.guest_reset)
         self.post = PostPort()
+        self.power = PowerManagement(virtual, timers, self.pic.line(SCI), environment.requests) if config.acpi else None
         self._fixed = self._name_devices()
         for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
             device.map(self.ports)
+        if self.power is not None:
+            self.power.map(self.ports)
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -119,7 +128,7 @@ class Pc:
 
     def _name_devices(self) -> dict[str, Device[Any]]:
         """The board's own, in the order of reset: the interrupt controllers first, since others drive their inputs."""
-        return {
+        devices: dict[str, Device[Any]] = {
             "i8259": self.pic,
             "i8254": self.pit,
             "port-b": self.port_b,
@@ -130,6 +139,9 @@ class Pc:
             "port92": self.port92,
             "post": self.post,
         }
+        if self.power is not None:
+            devices |= self.power.parts()
+        return devices
 
     @property
     def devices(self) -> dict[str, Device[Any]]:
@@ -150,7 +162,22 @@ class Pc:
             device.reset()
 
     def press_power_button(self) -> None:
-        """Without ACPI a PC's button cannot tell the guest anything."""
+        """Without ACPI a PC's button cannot tell the guest anything. Holds the machine lock."""
+        if self.power is not None:
+            self.power.press_power_button()
+
+    def wake(self, cause: WakeCause) -> None:
+        """Tell the guest what ended its sleep, and firmware that it was one. Holds the machine lock."""
+        if self.power is not None:
+            self.power.wake(cause)
+            self.rtc.state.cells[SHUTDOWN_STATUS] = SHUTDOWN_S3
+
+    def acpi_tables(self) -> tuple[Table, ...]:
+        """What firmware would tell the guest about the board; empty without ACPI."""
+        if self.power is None:
+            return ()
+        ports = tuple((serial.settings["iobase"], serial.settings["irq"]) for serial in self.serials)
+        return build(AcpiHardware(cpus=self.config.cpus, serial_ports=ports))
 
     def save(self) -> dict[str, Any]:
         """All device states as plain values, by device name. Holds the machine lock."""

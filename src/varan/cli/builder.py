@@ -79,6 +79,7 @@ class Builder:
     """Those of `-machine accel=`, which excludes `-accel`."""
     boot: BootDraft = field(default_factory=BootDraft)
     rtc: RtcSpec = field(default_factory=RtcSpec)
+    acpi: bool = True
     actions: Actions = field(default_factory=Actions)
     chardevs: list[ChardevSpec] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
@@ -191,6 +192,7 @@ class Builder:
             accelerators=tuple(self.accelerators or [(name, {}) for name in self.machine_accelerators]),
             boot=BootSpec(boot.kernel, boot.initrd, boot.append or "", boot.demo, boot.firmware),
             rtc=self.rtc,
+            acpi=self.acpi,
             actions=self.actions,
             chardevs=tuple(self.chardevs),
             serials=tuple(self.serials),

@@ -149,5 +149,5 @@ def ram_size(memory: MemorySpace) -> int:
 
 @handler("query-current-machine")
 async def query_current_machine(machine: Machine) -> CurrentMachineParams:
-    """Guests cannot sleep (ACPI S3) yet."""
-    return CurrentMachineParams(wakeup_suspend_support=False)
+    """A guest can sleep where the machine has ACPI."""
+    return CurrentMachineParams(wakeup_suspend_support=machine.can_sleep)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varan.api.values import PanicAction, RebootAction, RunState, ShutdownAction, StatusInfo, WatchdogAction
 from varan.commands.registry import handler
-from varan.errors import MigrationExpected
+from varan.errors import GenericError, MigrationExpected
 from varan.machine.machine import Machine
 
 
@@ -33,6 +33,20 @@ async def cont(machine: Machine) -> None:
 async def system_reset(machine: Machine) -> None:
     """Returns once the machine has been reset."""
     await machine.system_reset()
+
+
+@handler("system_powerdown")
+async def system_powerdown(machine: Machine) -> None:
+    """Returns when the button has been pressed, whatever comes of it."""
+    machine.press_power_button()
+
+
+@handler("system_wakeup")
+async def system_wakeup(machine: Machine) -> None:
+    """Returns once the guest is awake."""
+    if not machine.can_sleep:
+        raise GenericError("wake-up from suspend is not supported by this guest")
+    await machine.system_wakeup()
 
 
 @handler("set-action")

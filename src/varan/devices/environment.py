@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from varan.devices.pluggable import PluggableDevice
 
 
+class WakeCause(enum.Enum):
+    """What ends a machine's sleep."""
+
+    RTC = "rtc"
+    """The real-time clock's alarm."""
+    BUTTON = "button"
+    """The power button, a key, or somebody at a monitor."""
+
+
 class MachineRequests(Protocol):
     """What a device may ask of the machine. Any thread; each returns at once."""
 
@@ -27,6 +37,15 @@ class MachineRequests(Protocol):
 
     def guest_shutdown(self) -> None:
         """Power off soon, as the guest's own doing."""
+
+    def guest_suspend(self) -> None:
+        """Sleep soon (ACPI S3), until something wakes the machine."""
+
+    def wake(self, cause: WakeCause) -> None:
+        """End the machine's sleep soon, where it sleeps."""
+
+    def guest_hibernate(self) -> None:
+        """Power off soon: the guest has saved its memory (ACPI S4)."""
 
     def guest_panicked(self) -> None:
         """The guest says that it has crashed."""
@@ -42,6 +61,15 @@ class NoRequests:
         return
 
     def guest_shutdown(self) -> None:
+        return
+
+    def guest_suspend(self) -> None:
+        return
+
+    def wake(self, cause: WakeCause) -> None:
+        return
+
+    def guest_hibernate(self) -> None:
         return
 
     def guest_panicked(self) -> None:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.accel.base import Vcpu
+from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootProgram
 from varan.board.boot.choose import boot_program as choose_boot_program
 from varan.board.none import NoBoard
@@ -15,6 +16,7 @@ from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.qom import Container
 from varan.core.state import Device
+from varan.devices.environment import WakeCause
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import VaranError
 
@@ -53,6 +55,12 @@ class Board(Protocol):
     def press_power_button(self) -> None:
         """Tell the guest by ACPI, where the board has it. The caller holds the machine lock."""
 
+    def acpi_tables(self) -> tuple[Table, ...]:
+        """What firmware would tell the guest about the board; empty without ACPI."""
+
+    def wake(self, cause: WakeCause) -> None:
+        """Tell the guest what ended its sleep. The caller holds the machine lock."""
+
     def close(self) -> None:
         """Release the memory."""
 
@@ -68,7 +76,7 @@ def make(machine: Machine) -> Board:
         raise VaranError(f"a pc has 1 to {MOST_CPUS} CPUs, not {spec.cpus}")
     utc_offset = time.localtime().tm_gmtoff
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
-    config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc)
+    config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc, acpi=spec.acpi)
     try:
         return Pc(config, machine.environment)
     except (OSError, OverflowError) as error:
@@ -88,6 +96,7 @@ def boot_program(machine: Machine) -> BootProgram | None:
         append=boot.append,
         firmware=boot.firmware,
         demo=boot.demo,
+        acpi=machine.board.acpi_tables() if boot.kernel else (),
     )
 
 

@@ -25,6 +25,7 @@ from varan.api.values import (
     WatchdogAction,
 )
 from varan.core.events import EventBus
+from varan.devices.environment import WakeCause
 from varan.errors import GenericError, MigrationExpected
 from varan.machine.runstate import NEEDS_RESET, RunStateMachine
 from varan.machine.spec import Actions
@@ -68,6 +69,9 @@ class Guest(Protocol):
 
     def press_power_button(self) -> None:
         """Tell the guest that it is wanted to shut down."""
+
+    async def wake(self, cause: WakeCause) -> bool:
+        """Lead the guest out of its sleep; False when only a reset goes on from there. Called while nothing runs."""
 
 
 class Lifecycle:
@@ -117,6 +121,10 @@ class Lifecycle:
         """Reset the machine (or end it, where the reboot action says so)."""
         await self._request(lambda: self._reset(cause))
 
+    async def wakeup(self) -> None:
+        """End the guest's sleep. Raises GenericError for a guest that does not sleep."""
+        await self._request(self._wakeup)
+
     def request_shutdown(self, cause: ShutdownCause) -> None:
         """End the machine; returns at once."""
         self._queue.put_nowait((lambda: self._shutdown(cause), None))
@@ -128,6 +136,18 @@ class Lifecycle:
     def guest_shutdown(self) -> None:
         """The guest powers the machine off. Any thread; guest code stops."""
         self._from_guest(lambda: self._shutdown(ShutdownCause.GUEST_SHUTDOWN))
+
+    def guest_suspend(self) -> None:
+        """The guest goes to sleep (ACPI S3). Any thread; guest code stops."""
+        self._from_guest(self._suspend)
+
+    def guest_hibernate(self) -> None:
+        """The guest powers the machine off, having saved its memory (ACPI S4). Any thread; guest code stops."""
+        self._from_guest(self._hibernate)
+
+    def wake(self, cause: WakeCause) -> None:
+        """Something happened that wakes a sleeping guest. Any thread."""
+        self._queue_soon(lambda: self._wake(cause))
 
     def guest_panicked(self) -> None:
         """The guest reports a crash. Any thread; guest code stops until what the action says has been done."""
@@ -149,6 +169,9 @@ class Lifecycle:
     def _from_guest(self, work: Callable[[], Awaitable[None]]) -> None:
         for thread in self._guest.threads:
             thread.hold()
+        self._queue_soon(work)
+
+    def _queue_soon(self, work: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._queue.put_nowait, (work, None))
 
@@ -193,7 +216,7 @@ class Lifecycle:
 
     async def _cont(self) -> None:
         state = self.run_state.state
-        if state is RunState.RUNNING:
+        if state in (RunState.RUNNING, RunState.SUSPENDED):
             return
         if state is RunState.INMIGRATE:
             raise MigrationExpected
@@ -216,6 +239,36 @@ class Lifecycle:
         self._events.emit(events.Reset(guest=cause in GUEST_CAUSES, reason=cause))
         if self.run_state.running:
             self._resume_threads()
+
+    async def _suspend(self) -> None:
+        if not self.run_state.running:
+            return
+        await self.pause_threads()
+        self.run_state.move(RunState.SUSPENDED)
+        self._events.emit(events.Suspend())
+        for thread in self._guest.threads:
+            thread.rest()
+
+    async def _hibernate(self) -> None:
+        self._events.emit(events.SuspendDisk())
+        await self._shutdown(ShutdownCause.GUEST_SHUTDOWN)
+
+    async def _wakeup(self) -> None:
+        if self.run_state.state is not RunState.SUSPENDED:
+            raise GenericError("Unable to wake up: guest is not in suspended state")
+        await self._wake(WakeCause.BUTTON)
+
+    async def _wake(self, cause: WakeCause) -> None:
+        if self.run_state.state is not RunState.SUSPENDED:
+            return
+        await self.pause_threads()
+        woken = await self._guest.wake(cause)
+        self.run_state.move(RunState.RUNNING)
+        self._events.emit(events.Wakeup())
+        if woken:
+            self._resume_threads()
+        else:
+            await self._reset(ShutdownCause.GUEST_RESET)
 
     async def _panic(self) -> None:
         actions = self.actions

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from varan.accel import registry as accelerators
 from varan.accel.base import Accelerator, Vm
 from varan.accel.executor import VcpuThread
+from varan.api import events
 from varan.api.values import ShutdownCause
 from varan.chardev import registry as chardev_kinds
 from varan.chardev.base import Chardev
@@ -24,7 +25,7 @@ from varan.core.clock import HostClock, TimerQueue, VirtualClock
 from varan.core.events import EventBus
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
-from varan.devices.environment import Environment
+from varan.devices.environment import Environment, WakeCause
 from varan.errors import VaranError
 from varan.machine import boards
 from varan.machine.ends import MachineEnds
@@ -212,6 +213,21 @@ class Machine:
         if state is not None and self.vcpus:
             await self.vcpus[0].set_state(state)
 
+    async def wake(self, cause: WakeCause) -> bool:
+        """Lead the guest out of its sleep: devices keep their state, vCPUs start anew where the guest wanted to wake.
+
+        False when only a reset goes on from here.
+        """
+        state = self.boot.wake(self.memory) if self.boot else None
+        if state is None:
+            return False
+        with self.lock:
+            self.board.wake(cause)
+        for vcpu in self.vcpus:
+            await vcpu.call(lambda vcpu: vcpu.reset())
+        await self.vcpus[0].set_state(state)
+        return True
+
     async def start(self) -> None:
         """Let the guest run, unless the description says to wait for `cont`."""
         if self.spec.autostart:
@@ -229,6 +245,15 @@ class Machine:
         """Reset the machine as its reset button would."""
         await self.lifecycle.reset()
 
+    async def system_wakeup(self) -> None:
+        """End the guest's sleep. Raises GenericError for a guest that does not sleep."""
+        await self.lifecycle.wakeup()
+
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the guest has a way to sleep (ACPI S3), and to be woken."""
+        return bool(self.board.acpi_tables())
+
     async def inject_nmi(self) -> None:
         """Raise a non-maskable interrupt on every vCPU."""
         for vcpu in self.vcpus:
@@ -238,6 +263,7 @@ class Machine:
         """Tell the guest that it is wanted to shut down; whether it does is its own affair."""
         with self.lock:
             self.board.press_power_button()
+        self.events.emit(events.Powerdown())
 
     def quit(self, cause: ShutdownCause = ShutdownCause.HOST_QMP_QUIT) -> None:
         """End the machine soon; `wait_closed` returns then."""

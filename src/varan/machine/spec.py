@@ -122,6 +122,8 @@ class MachineSpec:
     """Names with options in order of preference; empty means: the best sensible one."""
     boot: BootSpec = field(default_factory=BootSpec)
     rtc: RtcSpec = field(default_factory=RtcSpec)
+    acpi: bool = True
+    """Power management, and tables that tell the guest of it."""
     actions: Actions = field(default_factory=Actions)
     chardevs: tuple[ChardevSpec, ...] = ()
     serials: tuple[str | None, ...] = ()

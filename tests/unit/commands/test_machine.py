@@ -101,5 +101,7 @@ async def test_memory_size_counts_ram_and_not_rom(machine: FakeMachine) -> None:
     rom.close()
 
 
-async def test_guests_cannot_be_woken(machine: FakeMachine) -> None:
-    assert not (await handlers.query_current_machine(machine)).wakeup_suspend_support
+@pytest.mark.parametrize("acpi", [True, False])
+async def test_guests_can_be_woken_where_they_can_sleep(machine: FakeMachine, acpi: bool) -> None:
+    machine.can_sleep = acpi
+    assert (await handlers.query_current_machine(machine)).wakeup_suspend_support is acpi

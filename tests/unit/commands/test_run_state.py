@@ -57,3 +57,19 @@ async def test_set_action_changes_only_what_it_names(machine: FakeMachine) -> No
         ShutdownAction.POWEROFF,
         PanicAction.NONE,
     )
+
+
+async def test_system_powerdown_presses_the_button_and_leaves_the_rest_to_the_guest(machine: FakeMachine) -> None:
+    await run_state.cont(machine)
+    await run_state.system_powerdown(machine)
+    assert machine.button_presses == 1
+    assert machine.run_state.running
+
+
+async def test_system_wakeup_needs_a_guest_that_sleeps_and_a_machine_that_can(machine: FakeMachine) -> None:
+    await run_state.cont(machine)
+    with pytest.raises(GenericError, match="Unable to wake up: guest is not in suspended state"):
+        await run_state.system_wakeup(machine)
+    machine.can_sleep = False
+    with pytest.raises(GenericError, match="not supported"):
+        await run_state.system_wakeup(machine)

@@ -14,7 +14,9 @@ from varan.accel.executor import VcpuThread
 from varan.api import events
 from varan.api.events import Event
 from varan.api.values import RebootAction, RunState, ShutdownAction, ShutdownCause
+from varan.core.clock import HostClock, TimerQueue
 from varan.core.events import EventBus
+from varan.devices.environment import WakeCause
 from varan.errors import GenericError
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.spec import Actions
@@ -31,7 +33,10 @@ class IdleGuest:
         self.lifecycle.open()
         self.clock_runs = False
         self.restarts = 0
-        thread = VcpuThread(IdleVm(), [0], threading.RLock(), None, self.lifecycle.vcpu_exit, "test")
+        self.woken_by: list[WakeCause] = []
+        self.wakes = True
+        self.lock, self.timers = threading.RLock(), TimerQueue()
+        thread = VcpuThread(IdleVm(), [0], self.lock, self.timers, self.lifecycle.vcpu_exit, "test")
         self.threads = [thread]
         vcpu = thread.vcpus[0]
         assert isinstance(vcpu, IdleVcpu)
@@ -46,6 +51,11 @@ class IdleGuest:
     async def restart(self) -> None:
         assert not self.vcpu.running.is_set()
         self.restarts += 1
+
+    async def wake(self, cause: WakeCause) -> bool:
+        assert not self.vcpu.running.is_set()
+        self.woken_by.append(cause)
+        return self.wakes
 
     def kinds(self) -> list[str]:
         return [type(event).NAME for event in self.seen]
@@ -204,3 +214,63 @@ async def test_requests_that_wait_when_the_machine_is_released_fail(guest: IdleG
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["The machine has ended"] * 3
+
+
+async def asleep(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.guest_suspend()
+    await guest.until("SUSPEND")
+    assert guest.lifecycle.run_state.state is RunState.SUSPENDED
+
+
+async def test_a_sleeping_guest_executes_nothing_while_time_and_timers_go_on(guest: IdleGuest) -> None:
+    ticked = threading.Event()
+    await asleep(guest)
+    assert guest.clock_runs
+    with guest.lock:
+        guest.timers.timer(HostClock(), ticked.set).arm(1)
+    assert await asyncio.to_thread(ticked.wait, 10)
+    assert not guest.vcpu.running.is_set()
+
+
+async def test_a_wakeup_goes_on_where_the_guest_wanted_to_and_tells(guest: IdleGuest) -> None:
+    await asleep(guest)
+    await guest.lifecycle.wakeup()
+    assert guest.kinds() == ["RESUME", "SUSPEND", "WAKEUP"]
+    assert guest.woken_by == [WakeCause.BUTTON]
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_a_guest_that_left_no_word_where_to_wake_is_reset(guest: IdleGuest) -> None:
+    guest.wakes = False
+    await asleep(guest)
+    await guest.lifecycle.wakeup()
+    assert guest.kinds() == ["RESUME", "SUSPEND", "WAKEUP", "RESET"]
+    assert guest.restarts == 1
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_an_alarm_wakes_a_sleeping_guest_and_leaves_others_alone(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.wake(WakeCause.RTC)
+    await guest.lifecycle.stop()
+    assert guest.woken_by == []
+    await asleep(guest)
+    guest.lifecycle.wake(WakeCause.RTC)
+    await guest.until("WAKEUP")
+    assert guest.woken_by == [WakeCause.RTC]
+
+
+async def test_stop_and_cont_leave_a_sleeping_guest_asleep(guest: IdleGuest) -> None:
+    await asleep(guest)
+    await guest.lifecycle.stop()
+    await guest.lifecycle.cont()
+    assert guest.lifecycle.run_state.state is RunState.SUSPENDED
+    assert guest.kinds() == ["RESUME", "SUSPEND"]
+
+
+async def test_a_guest_that_saved_itself_to_disk_powers_off(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.guest_hibernate()
+    assert await guest.lifecycle.ended() is ShutdownCause.GUEST_SHUTDOWN
+    assert guest.kinds() == ["RESUME", "SUSPEND_DISK", "SHUTDOWN"]

@@ -28,3 +28,6 @@ class BootProgram(Protocol):
 
         Called at every reset of the machine, while no vCPU runs. Raises BootError.
         """
+
+    def wake(self, memory: MemorySpace) -> CpuState | None:
+        """The state in which the first vCPU leaves its sleep (ACPI S3); None where only a reset goes on from there."""

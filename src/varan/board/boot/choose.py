@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootError, BootProgram
 from varan.board.boot.demo import DemoBoot
 from varan.board.boot.firmware import FirmwareBoot
@@ -18,10 +21,14 @@ def boot_program(
     append: str = "",
     firmware: str | None = None,
     demo: bool = False,
+    acpi: Sequence[Table] = (),
 ) -> BootProgram:
-    """The program for these files, checked, on a board whose RAM is mapped in `memory` already. Raises BootError."""
+    """The program for these files, checked, on a board whose RAM is mapped in `memory` already.
+
+    `acpi` are the tables that a kernel gets without firmware. Raises BootError.
+    """
     if kernel is not None:
-        return LinuxBoot(memory, kernel, initrd, append)
+        return LinuxBoot(memory, kernel, initrd, append, acpi)
     if initrd is not None:
         raise BootError("an initrd is only of use together with a kernel")
     if append:

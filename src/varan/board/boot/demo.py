@@ -31,3 +31,7 @@ class DemoBoot:
         state.gprs[RDI] = sum(region.end - region.start for region in memory if region.ram and not region.readonly)
         state.gprs[RSI] = e820.ram_top(entries) or image.MEMORY_END
         return state
+
+    def wake(self, memory: MemorySpace) -> CpuState | None:
+        """It never sleeps."""
+        return None

@@ -18,6 +18,9 @@ FIRST_4GIB = 1 << 32
 class Kind(enum.IntEnum):
     USABLE = 1
     RESERVED = 2
+    ACPI_DATA = 3
+    """Tables: free once the guest has read them."""
+    ACPI_NVS = 4
 
 
 class Entry(NamedTuple):

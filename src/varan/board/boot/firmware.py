@@ -44,3 +44,7 @@ class FirmwareBoot:
         if memory.write_ram(address, self._shadow) != len(self._shadow):
             raise BootError(f"the board has no memory at {address:#x} for firmware '{self._path}'")
         return CpuState()
+
+    def wake(self, memory: MemorySpace) -> CpuState | None:
+        """The firmware starts as after a reset and finds out itself."""
+        return CpuState()

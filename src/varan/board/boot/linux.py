@@ -5,15 +5,19 @@ Physical memory when the kernel starts:
     0x001000  page tables (identity map of 4 GiB)     0x020000  command line
     0x007000  GDT; stack below 0x8000                 kernel    where its header asks for it, at or above 1 MiB
     0x010000  zero page                               initrd    as high below 4 GiB as the kernel allows
+    0x09fc00  ACPI's root pointer                     tables    at the end of the memory below 4 GiB
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from varan.accel.state import CpuState
 from varan.board.boot import bzimage, e820, elf, longmode, sniff
+from varan.board.boot.acpi.install import RSDP_ADDRESS, Installation
+from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BadImage, BootError
 from varan.board.boot.files import BootFile
 from varan.board.boot.kernel import KernelImage
@@ -38,17 +42,21 @@ class InitrdPlace(NamedTuple):
 class LinuxBoot:
     """A kernel (bzImage or ELF vmlinux), perhaps an initrd, and a command line."""
 
-    def __init__(self, memory: MemorySpace, kernel: str, initrd: str | None = None, append: str = "") -> None:
-        """Open and check the files, and that they fit into `memory`. Raises BootError."""
+    def __init__(
+        self, memory: MemorySpace, kernel: str, initrd: str | None = None, append: str = "", acpi: Sequence[Table] = ()
+    ) -> None:
+        """Open and check the files, and that they fit into `memory`, with the tables `acpi`. Raises BootError."""
         self._file = BootFile(kernel, "kernel")
         self._image = load_image(self._file)
         self._initrd = BootFile(initrd, "initrd") if initrd else None
         self._command_line = self._check_command_line(append)
-        self._place_initrd(e820.memory_map(memory))
+        entries = e820.memory_map(memory)
+        self._acpi = Installation.plan(acpi, entries) if acpi else None
+        self._place_initrd(self._reserved(entries))
 
     def install(self, memory: MemorySpace) -> CpuState:
         """Copy everything to its place. Raises BootError."""
-        entries = e820.memory_map(memory)
+        entries = self._reserved(e820.memory_map(memory))
         place = self._place_initrd(entries)
         for segment in self._image.segments:
             self._file.copy(memory, segment.address, segment.offset, segment.size)
@@ -56,10 +64,19 @@ class LinuxBoot:
         if self._initrd is not None:
             self._initrd.copy(memory, place.address, 0, place.size)
         longmode.put(memory, COMMAND_LINE, self._command_line + b"\0")
-        longmode.put(memory, ZERO_PAGE, zero_page(self._image.header, place, entries))
+        longmode.put(memory, ZERO_PAGE, zero_page(self._image.header, place, entries, self._acpi is not None))
+        if self._acpi is not None:
+            self._acpi.install(memory)
         state = longmode.enter(memory, self._image.entry)
         state.gprs[RSI] = ZERO_PAGE
         return state
+
+    def wake(self, memory: MemorySpace) -> CpuState | None:
+        """Where the kernel left word in the FACS."""
+        return self._acpi.wake(memory) if self._acpi is not None else None
+
+    def _reserved(self, entries: list[e820.Entry]) -> list[e820.Entry]:
+        return self._acpi.reserve(entries) if self._acpi is not None else entries
 
     def _check_command_line(self, append: str) -> bytes:
         try:
@@ -114,8 +131,8 @@ def load_image(file: BootFile) -> KernelImage:
         raise BootError(f"kernel '{file.path}' {problem}") from None
 
 
-def zero_page(header: bytes, initrd: InitrdPlace, entries: list[e820.Entry]) -> bytes:
-    """struct boot_params: the kernel's own setup header, filled in, and the memory map."""
+def zero_page(header: bytes, initrd: InitrdPlace, entries: list[e820.Entry], acpi: bool = False) -> bytes:
+    """struct boot_params: the kernel's own setup header, filled in, the memory map, and where the RSDP lies."""
     page = bytearray(PAGE_SIZE)
     page[bzimage.HEADER : bzimage.HEADER + len(header)] = header
     page[0x210] = LOADER_UNDEFINED
@@ -123,6 +140,8 @@ def zero_page(header: bytes, initrd: InitrdPlace, entries: list[e820.Entry]) -> 
     struct.pack_into("<H", page, 0x1FA, 0xFFFF)  # vid_mode: "normal"
     struct.pack_into("<II", page, 0x218, initrd.address, initrd.size)
     struct.pack_into("<I", page, 0x228, COMMAND_LINE)
+    if acpi:
+        struct.pack_into("<Q", page, 0x70, RSDP_ADDRESS)
     page[0x1E8] = min(len(entries), E820_MAX)
     table = e820.encode(entries[:E820_MAX])
     page[0x2D0 : 0x2D0 + len(table)] = table

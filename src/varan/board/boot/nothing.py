@@ -15,3 +15,7 @@ class NothingBoot:
         """Copy it to `image.NOTHING_ADDRESS`. Raises BootError."""
         longmode.put(memory, image.NOTHING_ADDRESS, image.nothing())
         return CpuState(rip=image.NOTHING_ADDRESS, cs=Segment(0, 0, 0xFFFF, CODE_ACCESS))
+
+    def wake(self, memory: MemorySpace) -> CpuState | None:
+        """It never sleeps."""
+        return None

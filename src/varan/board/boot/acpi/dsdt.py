@@ -1,0 +1,73 @@
+"""The DSDT: what of a board a guest cannot find by itself (ACPI 6.5, 5.2.11.1 and chapter 6).
+
+It is interpreted at every boot of every guest, so it holds what guests need and computes nothing that can be
+written down.
+"""
+
+from __future__ import annotations
+
+from varan.board.boot.acpi import pci, resources
+from varan.board.boot.acpi.aml import device, eisa_id, integer, name, package, scope, string
+from varan.board.boot.acpi.hardware import AcpiHardware
+from varan.board.boot.acpi.table import Table, description
+from varan.devices.acpi import gpe, pm1
+from varan.devices.acpi.power import GPE0_BASE, PM_BASE, SleepType
+
+HPET_SIZE = 0x400
+REVISION = 2
+"""Of a DSDT whose integers have 64 bits."""
+
+
+def dsdt(hardware: AcpiHardware) -> Table:
+    """The table for this board."""
+    terms = _sleep_states(hardware)
+    processors = tuple(_processor(number) for number in range(hardware.cpus))
+    isa = _isa_devices(hardware)
+    if hardware.pci is None:
+        terms += scope("\\_SB", *isa, *processors)
+    else:
+        terms += scope("\\_SB", pci.host_bridge(hardware.pci, *isa), *pci.links(), *processors)
+        terms += pci.events(hardware.pci)
+    return description("DSDT", REVISION, terms)
+
+
+def _sleep_states(hardware: AcpiHardware) -> bytes:
+    offered = [SleepType.S5]
+    if hardware.s3:
+        offered.append(SleepType.S3)
+    if hardware.s4:
+        offered.append(SleepType.S4)
+    return b"".join(name(f"\\_{kind.name}", package(*map(integer, (kind, kind, 0, 0)))) for kind in offered)
+
+
+def _processor(number: int) -> bytes:
+    return device(f"C{number:03X}", name("_HID", string("ACPI0007")), name("_UID", integer(number)))
+
+
+def _isa_devices(hardware: AcpiHardware) -> tuple[bytes, ...]:
+    devices = [
+        _isa("RTC", "PNP0B00", resources.io(0x70, 2), resources.irq(8)),
+        _isa("KBD", "PNP0303", resources.io(0x60, 1), resources.io(0x64, 1), resources.irq(1)),
+        _isa("MOU", "PNP0F13", resources.irq(12)),
+        _isa("PWR", "PNP0C02", *_board_ports(hardware)),
+    ]
+    for number, (port, irq) in enumerate(hardware.serial_ports, 1):
+        devices.append(_isa(f"COM{number}", "PNP0501", resources.io(port, 8), resources.irq(irq), unit=number))
+    if hardware.hpet_address is not None:
+        devices.append(_isa("HPET", "PNP0103", resources.memory32(hardware.hpet_address, HPET_SIZE)))
+    return tuple(devices)
+
+
+def _board_ports(hardware: AcpiHardware) -> list[bytes]:
+    """Ports that nothing else may be given: those of power management and hot-plug."""
+    ports = [resources.io(PM_BASE, pm1.BLOCK_SIZE), resources.io(GPE0_BASE, gpe.BLOCK_SIZE)]
+    if hardware.pci is not None and hardware.pci.hotplug_slots:
+        ports.append(resources.io(pci.HOTPLUG_BASE, pci.HOTPLUG_SIZE))
+    return ports
+
+
+def _isa(where: str, id: str, *descriptors: bytes, unit: int | None = None) -> bytes:
+    named = [name("_HID", eisa_id(id))]
+    if unit is not None:
+        named.append(name("_UID", integer(unit)))
+    return device(where, *named, name("_CRS", resources.template(*descriptors)))

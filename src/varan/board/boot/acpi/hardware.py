@@ -1,0 +1,46 @@
+"""What the tables tell about a board; the board fills it in from what it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Apics:
+    """The interrupt controllers of the MADT. Each CPU's local APIC has the CPU's number as its id."""
+
+    io_apic_id: int
+    io_apic_address: int
+    local_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Addresses `first` to `last` that a bus takes: port numbers or memory."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class PciHost:
+    """The root bus. `hotplug_slots` can be filled and emptied while the guest runs."""
+
+    io: tuple[Window, ...]
+    memory: tuple[Window, ...]
+    hotplug_slots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcpiHardware:
+    """Power management is always there: without it there are no tables."""
+
+    cpus: int
+    serial_ports: tuple[tuple[int, int], ...]
+    """Port and interrupt of each."""
+    apics: Apics | None = None
+    hpet_address: int | None = None
+    pci: PciHost | None = None
+    s3: bool = True
+    s4: bool = True
+    """Whether the sleep states are offered."""

@@ -1,0 +1,177 @@
+"""The DSDT's PCI part: the root bus, its interrupt routing through the ISA bridge's links, slots that can be plugged.
+
+Links: PIIX3 data sheet, PIRQRC[A:D] (configuration bytes 60h to 63h of function 00:01.0): bits 0 to 3 name an ISA
+interrupt, bit 7 switches the link off.
+"""
+
+from __future__ import annotations
+
+from varan.board.boot.acpi import resources
+from varan.board.boot.acpi.aml import (
+    ZERO,
+    Access,
+    Space,
+    and_,
+    argument,
+    call,
+    create_dword_field,
+    device,
+    eisa_id,
+    else_,
+    field,
+    if_,
+    integer,
+    local,
+    method,
+    name,
+    notify,
+    operation_region,
+    or_,
+    package,
+    path,
+    return_,
+    scope,
+    store,
+)
+from varan.board.boot.acpi.hardware import PciHost
+from varan.devices.acpi.power import SCI
+
+HOTPLUG_BASE, HOTPLUG_SIZE = 0xAE00, 0x14
+EJECT = 8
+"""Where the register lies that takes a slot's bit when the guest has let go of it."""
+HOTPLUG_EVENT = 1
+"""The general-purpose event of slots that were filled or are to be emptied."""
+DEVICE_CHECK, EJECT_REQUEST = 1, 3
+
+LINKS = "ABCD"
+LINK_GSIS = (5, 10, 11)
+LINK_OFF = 0x80
+PRESENT, PRESENT_AND_ON = 0x09, 0x0B
+SLOTS, PINS = 32, 4
+BRIDGE_SLOT = 1
+"""The ISA bridge's, whose power management function interrupts by the SCI."""
+_CRS_GSI = 5
+"""Where an extended interrupt descriptor has its first interrupt."""
+
+
+def host_bridge(host: PciHost, *isa: bytes) -> bytes:
+    """PCI0, with the devices behind the ISA bridge and the slots."""
+    return device(
+        "PCI0",
+        name("_HID", eisa_id("PNP0A03")),
+        name("_UID", ZERO),
+        name("_CRS", _windows(host)),
+        name("_PRT", _routing()),
+        device(
+            "ISA",
+            name("_ADR", integer(BRIDGE_SLOT << 16)),
+            operation_region("PIRQ", Space.PCI_CONFIG, 0x60, len(LINKS)),
+            field("PIRQ", Access.BYTE, [(f"PRQ{letter}", 8) for letter in LINKS], preserve=True),
+            *isa,
+        ),
+        *_hotplug(host),
+    )
+
+
+def links() -> tuple[bytes, ...]:
+    """LNKA to LNKD."""
+    return tuple(_link(number, letter) for number, letter in enumerate(LINKS))
+
+
+def events(host: PciHost) -> bytes:
+    """What happens on the hot-plug event: notify the slots whose bits are set."""
+    if not host.hotplug_slots:
+        return b""
+    up, down = call("\\_SB.PCI0.PCIU"), call("\\_SB.PCI0.PCID")
+    handler = method(
+        f"_E{HOTPLUG_EVENT:02X}",
+        0,
+        call("\\_SB.PCI0.DVNT", up, integer(DEVICE_CHECK)),
+        call("\\_SB.PCI0.DVNT", down, integer(EJECT_REQUEST)),
+        serialized=True,
+    )
+    return scope("\\_GPE", handler)
+
+
+def _windows(host: PciHost) -> bytes:
+    ports = [resources.io_window(window.first, window.last) for window in host.io]
+    memory = [resources.memory_window(window.first, window.last) for window in host.memory]
+    return resources.template(resources.bus_numbers(0, 0xFF), resources.io(0xCF8, 8), *ports, *memory)
+
+
+def _routing() -> bytes:
+    """Pin INTA of slot 1 is at link A, each further slot and pin one link on."""
+    entries = []
+    for slot in range(SLOTS):
+        for pin in range(PINS):
+            letter = LINKS[(slot + pin - 1) % len(LINKS)]
+            source = (path(f"LNK{letter}"), ZERO)
+            if slot == BRIDGE_SLOT and pin == 0:
+                source = (ZERO, integer(SCI))
+            entries.append(package(integer(slot << 16 | 0xFFFF), integer(pin), *source))
+    return package(*entries)
+
+
+def _link(number: int, letter: str) -> bytes:
+    register = path(f"\\_SB.PCI0.ISA.PRQ{letter}")
+    possible = resources.template(resources.interrupts(LINK_GSIS))
+    current = resources.template(resources.interrupts([0]))
+    wanted = f"PRR{letter}"
+    return device(
+        f"LNK{letter}",
+        name("_HID", eisa_id("PNP0C0F")),
+        name("_UID", integer(number)),
+        name("_PRS", possible),
+        method(
+            "_STA",
+            0,
+            if_(and_(register, integer(LINK_OFF)), return_(integer(PRESENT))),
+            else_(return_(integer(PRESENT_AND_ON))),
+        ),
+        method("_DIS", 0, or_(register, integer(LINK_OFF), register)),
+        method(
+            "_CRS",
+            0,
+            store(current, local(0)),
+            create_dword_field(local(0), _CRS_GSI, wanted),
+            if_(and_(register, integer(LINK_OFF)), store(ZERO, path(wanted))),
+            else_(and_(register, integer(0x0F), path(wanted))),
+            return_(local(0)),
+            serialized=True,
+        ),
+        method(
+            "_SRS",
+            1,
+            create_dword_field(argument(0), _CRS_GSI, wanted),
+            store(path(wanted), register),
+            serialized=True,
+        ),
+    )
+
+
+def _hotplug(host: PciHost) -> tuple[bytes, ...]:
+    """The slots, their registers, and DVNT: notify the slots in Arg0's bits with Arg1."""
+    if not host.hotplug_slots:
+        return ()
+    slots = host.hotplug_slots
+    return (
+        operation_region("PCST", Space.IO, HOTPLUG_BASE, EJECT),
+        field("PCST", Access.DWORD, [("PCIU", 32), ("PCID", 32)]),
+        operation_region("SEJ", Space.IO, HOTPLUG_BASE + EJECT, 4),
+        field("SEJ", Access.DWORD, [("PCEJ", 32)]),
+        *(_slot(slot) for slot in slots),
+        method("DVNT", 2, *(_notify(slot) for slot in slots)),
+    )
+
+
+def _notify(slot: int) -> bytes:
+    return if_(and_(argument(0), integer(1 << slot)), notify(path(_slot_name(slot)), argument(1)))
+
+
+def _slot(slot: int) -> bytes:
+    eject = method("_EJ0", 1, store(integer(1 << slot), path("PCEJ")))
+    return device(_slot_name(slot), name("_SUN", integer(slot)), name("_ADR", integer(slot << 16)), eject)
+
+
+def _slot_name(slot: int) -> str:
+    return f"S{8 * slot:02X}"

@@ -1,0 +1,109 @@
+"""ACPI power management with an unmodified kernel: it powers off, is asked to shut down, sleeps and wakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.initrd import make_initrd
+from tests.support.kernel import need_busybox, need_kernel
+
+from varan.api import events
+from varan.api.values import RunState, ShutdownCause
+from varan.embed.local import EventListener
+from varan.embed.vm import Machine
+from varan.errors import GenericError
+
+pytestmark = pytest.mark.linux
+
+APPEND = "console=ttyS0 panic=-1 quiet"
+READY = "GUEST-READY"
+WAIT_FOR_BUTTON = f"""
+button=$(grep -A5 'Name="Power Button"' /proc/bus/input/devices | grep -o 'event[0-9]*')
+exec 3< /dev/input/$button
+echo {READY}
+head -c 24 <&3 > /dev/null
+echo the power button
+"""
+SLEEP = f"""
+md5sum /bin/busybox > /tmp/before
+before=$(date +%s)
+echo {READY}
+read line
+echo mem > /sys/power/state
+echo AWAKE
+md5sum /bin/busybox | cmp - /tmp/before && echo memory is intact
+[ $(($(date +%s) - before)) -lt 100 ] && echo the clock is right
+sleep 0.1
+read line
+echo got $line
+"""
+
+
+@asynccontextmanager
+async def linux(folder: Path, script: str, modules: Sequence[str] = ()) -> AsyncIterator[tuple[Machine, EventListener]]:
+    """A machine whose kernel runs `script`, and its events."""
+    initrd = folder / "initrd"
+    initrd.write_bytes(make_initrd(script, need_busybox(), modules=modules))
+    async with (
+        Machine(kernel=need_kernel(), initrd=initrd, append=APPEND, memory="256M", accel="unicorn") as vm,
+        vm.qmp.listen() as listener,
+    ):
+        await vm.start()
+        yield vm, listener
+
+
+async def until(listener: EventListener, kind: type[events.Event]) -> events.Event:
+    """The next event of a kind."""
+    async with asyncio.timeout(60):
+        async for event in listener:
+            if isinstance(event, kind):
+                return event
+    raise AssertionError(f"the machine ended without {kind.__name__}")
+
+
+async def test_a_guest_that_powers_off_ends_its_machine(tmp_path: Path) -> None:
+    async with linux(tmp_path, "poweroff -f") as (vm, listener):
+        shutdown = await until(listener, events.Shutdown)
+        assert shutdown == events.Shutdown(guest=True, reason=ShutdownCause.GUEST_SHUTDOWN)
+        assert await vm.wait_closed() is ShutdownCause.GUEST_SHUTDOWN
+
+
+async def test_a_guest_that_listens_to_the_power_button_shuts_down(tmp_path: Path) -> None:
+    async with linux(tmp_path, WAIT_FOR_BUTTON, modules=["button", "evdev"]) as (vm, listener):
+        await vm.serial.expect(READY, timeout=60)
+        await vm.qmp.system_powerdown()
+        await until(listener, events.Powerdown)
+        await vm.serial.expect("the power button", timeout=60)
+        assert await vm.wait_closed() is ShutdownCause.GUEST_SHUTDOWN
+
+
+async def test_a_guest_that_does_not_listen_runs_on(tmp_path: Path) -> None:
+    async with linux(tmp_path, f"echo {READY}; read line; echo got $line; read line") as (vm, _):
+        await vm.serial.expect(READY, timeout=60)
+        await vm.qmp.system_powerdown()
+        vm.serial.send_line("on")
+        await vm.serial.expect("got on", timeout=60)
+        assert vm.status is RunState.RUNNING
+
+
+async def test_a_guest_sleeps_and_wakes_with_its_memory_and_devices(tmp_path: Path) -> None:
+    async with linux(tmp_path, SLEEP) as (vm, listener):
+        await vm.serial.expect(READY, timeout=60)
+        with pytest.raises(GenericError, match="not in suspended state"):
+            await vm.qmp.system_wakeup()
+        vm.serial.send_line("sleep")
+        await until(listener, events.Suspend)
+        assert (await vm.qmp.query_status()).status is RunState.SUSPENDED
+        await vm.qmp.cont()
+        assert vm.status is RunState.SUSPENDED
+        await vm.qmp.system_wakeup()
+        await until(listener, events.Wakeup)
+        await vm.serial.expect("AWAKE", timeout=60)
+        await vm.serial.expect("memory is intact", timeout=60)
+        await vm.serial.expect("the clock is right", timeout=60)
+        vm.serial.send_line("well")
+        await vm.serial.expect("got well", timeout=60)
