@@ -25,6 +25,7 @@ from varan.machine.lifecycle import Lifecycle
 from varan.machine.runstate import RunStateMachine
 from varan.machine.spec import Actions, MachineSpec
 from varan.machine.vcpus import VcpuHandle
+from varan.net.network import Network
 
 RAM_SIZE = 1 << 20
 
@@ -117,6 +118,7 @@ class FakeMachine:
         self.events = EventBus()
         self.lifecycle = Lifecycle(self, self.events, Actions())
         self.chardevs: dict[str, Chardev] = {}
+        self.network = Network()
         self.accelerator: Any = SimpleNamespace(name=accelerator, description="runs nothing")
         self.memory = MemorySpace()
         self.ports = PortSpace()
@@ -141,6 +143,7 @@ class FakeMachine:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.lifecycle.close()
+        await self.network.close()
         self.ram.close()
 
     @property

@@ -18,6 +18,7 @@ from .commands import (
     DeviceListPropertiesArguments,
     HumanMonitorCommandArguments,
     MemsaveArguments,
+    NetdevDelArguments,
     ObjectDelArguments,
     PmemsaveArguments,
     QmpCapabilitiesArguments,
@@ -26,12 +27,15 @@ from .commands import (
     QomListPropertiesArguments,
     QomListTypesArguments,
     QomSetArguments,
+    QueryRxFilterArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
     SetActionArguments,
+    SetLinkArguments,
     WatchdogSetActionArguments,
 )
 from .values import (
+    AnnounceParameters,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -42,12 +46,14 @@ from .values import (
     KvmInfo,
     MemoryInfo,
     NameInfo,
+    Netdev,
     ObjectOptions,
     ObjectPropertyInfo,
     ObjectTypeInfo,
     PanicAction,
     QMPCapability,
     RebootAction,
+    RxFilterInfo,
     SchemaInfo,
     ShutdownAction,
     StatusInfo,
@@ -528,3 +534,62 @@ class Commands(abc.ABC):
             HumanMonitorCommandArguments(command_line=command_line, cpu_index=UNSET if cpu_index is None else cpu_index),
         )
         return result
+
+    async def set_link(self, name: str, up: bool) -> None:
+        """Plug the cable of a network adapter or back end in or out. The adapter's guest is told where the
+        adapter can tell it; frames are dropped meanwhile.
+
+        name: id of the adapter or of the back end
+
+        up: true plugs it in
+
+        Errors:
+        - If there is neither an adapter nor a back end of that name,
+          DeviceNotFound
+        """
+        await self.call(COMMANDS["set_link"], SetLinkArguments(name=name, up=up))
+
+    async def netdev_add(self, arguments: Netdev) -> None:
+        """Make a network back end, for a network adapter that is added after it.
+
+        Errors:
+        - If there is one of that id, or an option is wrong or cannot be met,
+          GenericError
+        """
+        await self.call(COMMANDS["netdev_add"], arguments)
+
+    async def netdev_del(self, id: str) -> None:
+        """Remove a network back end. An adapter that uses it stays, without a cable.
+
+        id: its name
+
+        Errors: - If there is none of that name, DeviceNotFound
+        """
+        await self.call(COMMANDS["netdev_del"], NetdevDelArguments(id=id))
+
+    async def query_rx_filter(self, name: str | None = None) -> list[RxFilterInfo]:
+        """Tell which frames adapters pass to their guest. Asking rearms NIC_RX_FILTER_CHANGED.
+
+        name: id of one adapter; all that can tell unless given
+
+        Returns: one entry for each adapter
+
+        Errors:
+        - If there is no adapter of that name, DeviceNotFound
+        - If the adapter cannot tell, GenericError
+        """
+        result: list[RxFilterInfo] = await self.call(
+            COMMANDS["query-rx-filter"],
+            QueryRxFilterArguments(name=UNSET if name is None else name),
+        )
+        return result
+
+    async def announce_self(self, arguments: AnnounceParameters) -> None:
+        """Have adapters send frames that make switches learn where they are, as after a migration. Returns at
+        once.
+
+        Errors:
+        - If a number is out of its bounds (pauses up to 100000, 1000 rounds),
+          InvalidParameterValue
+        """
+        await self.call(COMMANDS["announce-self"], arguments)

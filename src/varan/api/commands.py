@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, Struct, UnsetType, field
 
 from .values import (
+    AnnounceParameters,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -21,12 +22,14 @@ from .values import (
     KvmInfo,
     MemoryInfo,
     NameInfo,
+    Netdev,
     ObjectOptions,
     ObjectPropertyInfo,
     ObjectTypeInfo,
     PanicAction,
     QMPCapability,
     RebootAction,
+    RxFilterInfo,
     SchemaInfo,
     ShutdownAction,
     StatusInfo,
@@ -183,6 +186,23 @@ class HumanMonitorCommandArguments(Struct, kw_only=True, omit_defaults=True, for
     """the line"""
     cpu_index: Int64 | UnsetType = field(default=UNSET, name="cpu-index")
     """the vCPU that the line means where it names none (default: 0)"""
+
+
+class SetLinkArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str
+    """id of the adapter or of the back end"""
+    up: bool
+    """true plugs it in"""
+
+
+class NetdevDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """its name"""
+
+
+class QueryRxFilterArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    """id of one adapter; all that can tell unless given"""
 
 
 COMMANDS: dict[str, CommandInfo] = {
@@ -388,6 +408,36 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=str,
         since="0.14",
     ),
+    "set_link": CommandInfo("set_link", "set_link", arguments=SetLinkArguments, since="0.14"),
+    "netdev_add": CommandInfo(
+        "netdev_add",
+        "netdev_add",
+        arguments=Netdev,
+        boxed=True,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "netdev_del": CommandInfo(
+        "netdev_del",
+        "netdev_del",
+        arguments=NetdevDelArguments,
+        allow_preconfig=True,
+        since="0.14",
+    ),
+    "query-rx-filter": CommandInfo(
+        "query-rx-filter",
+        "query_rx_filter",
+        arguments=QueryRxFilterArguments,
+        returns=list[RxFilterInfo],
+        since="1.6",
+    ),
+    "announce-self": CommandInfo(
+        "announce-self",
+        "announce_self",
+        arguments=AnnounceParameters,
+        boxed=True,
+        since="4.0",
+    ),
 }
 
 
@@ -483,3 +533,13 @@ class Signatures(Protocol):
     async def device_del(self, id: str) -> None: ...
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...
+
+    async def set_link(self, name: str, up: bool) -> None: ...
+
+    async def netdev_add(self, arguments: Netdev) -> None: ...
+
+    async def netdev_del(self, id: str) -> None: ...
+
+    async def query_rx_filter(self, name: str | None = None) -> list[RxFilterInfo]: ...
+
+    async def announce_self(self, arguments: AnnounceParameters) -> None: ...

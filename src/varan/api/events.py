@@ -122,6 +122,18 @@ class DeviceUnplugGuestError(Event, kw_only=True):
     """where it is in the object tree"""
 
 
+class NicRxFilterChanged(Event, kw_only=True):
+    """A guest has changed which frames its adapter passes. It comes once, then not again before query-rx-
+    filter has asked.
+    """
+
+    NAME: ClassVar[str] = "NIC_RX_FILTER_CHANGED"
+    name: str | UnsetType = UNSET
+    """the adapter's id, when it has one"""
+    path: str
+    """its path in the object tree"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -136,4 +148,5 @@ EVENTS: dict[str, type[Event]] = {
     "WAKEUP": Wakeup,
     "DEVICE_DELETED": DeviceDeleted,
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
+    "NIC_RX_FILTER_CHANGED": NicRxFilterChanged,
 }

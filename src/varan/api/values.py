@@ -321,6 +321,45 @@ class ObjectType(enum.Enum):
     """a password or key"""
 
 
+class NetdevAddressType(enum.Enum):
+    """Kinds of socket address."""
+
+    INET = "inet"
+    """host and port"""
+    UNIX = "unix"
+    """path"""
+    FD = "fd"
+    """a socket that is open already"""
+
+
+class NetClientDriver(enum.Enum):
+    """Kinds of network back end."""
+
+    USER = "user"
+    """a network of the guest's own, behind the host's sockets"""
+    TAP = "tap"
+    """an Ethernet interface of the host's"""
+    SOCKET = "socket"
+    """frames over a socket, the older spelling"""
+    STREAM = "stream"
+    """frames over a stream socket (since 7.2)"""
+    DGRAM = "dgram"
+    """frames over a datagram socket (since 7.2)"""
+    HUBPORT = "hubport"
+    """a place at a hub"""
+
+
+class RxState(enum.Enum):
+    """Which frames of one kind an adapter lets through."""
+
+    NORMAL = "normal"
+    """those on the adapter's list"""
+    NONE = "none"
+    """none of them"""
+    ALL = "all"
+    """all of them"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -1162,6 +1201,262 @@ class SecretObjectOptions(SecretProperties, kw_only=True, tag_field="qom-type", 
     qom_type: ClassVar[ObjectType] = ObjectType.SECRET
 
 
+class String(Input, kw_only=True):
+    """A text in a list."""
+
+    str_: str = field(name="str")
+    """the text"""
+
+
+class NetdevUserOptions(Input, kw_only=True):
+    """A network of the guest's own behind the host's sockets."""
+
+    hostname: str | UnsetType = UNSET
+    """name that the guest gets by DHCP"""
+    restrict: bool | UnsetType = UNSET
+    """keep the guest from the host and from other networks; what is forwarded goes through all the same"""
+    ipv4: bool | UnsetType = UNSET
+    """whether there is IPv4, on unless only IPv6 is asked for (since 2.6)"""
+    ipv6: bool | UnsetType = UNSET
+    """whether there is IPv6, on unless only IPv4 is asked for (since 2.6)"""
+    ip: str | UnsetType = UNSET
+    """an older name of `net`"""
+    net: str | UnsetType = UNSET
+    """the network that the guest sees, as address and prefix length; 10.0.2.0/24 unless given"""
+    host: str | UnsetType = UNSET
+    """the host's address there, by default the network's second"""
+    tftp: str | UnsetType = UNSET
+    """directory whose files the guest gets by TFTP"""
+    bootfile: str | UnsetType = UNSET
+    """name of the file that DHCP tells the guest to boot"""
+    dhcpstart: str | UnsetType = UNSET
+    """the first address given to guests, by default the network's fifteenth"""
+    dns: str | UnsetType = UNSET
+    """the name server's address there, by default the network's third"""
+    dnssearch: list[String] | UnsetType = UNSET
+    """domains in which the guest looks names up"""
+    domainname: str | UnsetType = UNSET
+    """domain that the guest is told it is in (since 3.0)"""
+    ipv6_prefix: str | UnsetType = field(default=UNSET, name="ipv6-prefix")
+    """IPv6 prefix of the network, fec0:: unless given (since 2.6)"""
+    ipv6_prefixlen: Int64 | UnsetType = field(default=UNSET, name="ipv6-prefixlen")
+    """its length in bits, 64 unless given (since 2.6)"""
+    ipv6_host: str | UnsetType = field(default=UNSET, name="ipv6-host")
+    """the host's IPv6 address there (since 2.6)"""
+    ipv6_dns: str | UnsetType = field(default=UNSET, name="ipv6-dns")
+    """the name server's IPv6 address there (since 2.6)"""
+    hostfwd: list[String] | UnsetType = UNSET
+    """ports of the host that lead to the guest, each as [tcp|udp]:[host address]:port-[guest address]:port"""
+    guestfwd: list[String] | UnsetType = UNSET
+    """addresses in the network that lead to a command or a Unix socket of the host, each as
+    [tcp]:address:port-cmd:command or [tcp]:address:port-unix:path
+    """
+    tftp_server_name: str | UnsetType = field(default=UNSET, name="tftp-server-name")
+    """name of the TFTP server that DHCP tells the guest (since 3.1)"""
+
+
+class NetdevTapOptions(Input, kw_only=True):
+    """An Ethernet interface of the host's."""
+
+    ifname: str | UnsetType = UNSET
+    """its name; the host chooses one unless given"""
+    fd: str | UnsetType = UNSET
+    """number of a descriptor of an interface that is open already"""
+    script: str | UnsetType = UNSET
+    """program to run once the interface is there, with its name; "no" and the default mean none"""
+    downscript: str | UnsetType = UNSET
+    """program to run before it goes, likewise"""
+    vnet_hdr: bool | UnsetType = UNSET
+    """must be off"""
+
+
+class NetdevSocketOptions(Input, kw_only=True):
+    """Frames over a socket, in the older spelling. Exactly one of `fd`, `listen`, `connect`, `mcast` and
+    `udp` is given.
+    """
+
+    fd: str | UnsetType = UNSET
+    """number of a descriptor of a connected socket"""
+    listen: str | UnsetType = UNSET
+    """host and port to wait for a peer at"""
+    connect: str | UnsetType = UNSET
+    """host and port of the peer"""
+    mcast: str | UnsetType = UNSET
+    """address and port of a multicast group"""
+    localaddr: str | UnsetType = UNSET
+    """the host's own address, for `mcast` and `udp`"""
+    udp: str | UnsetType = UNSET
+    """host and port to send datagrams to"""
+
+
+class NetdevHubPortOptions(Input, kw_only=True):
+    """A place at a hub, where every frame goes to all other places."""
+
+    hubid: Int32
+    """the hub's number"""
+    netdev: str | UnsetType = UNSET
+    """back end that sits at the place, instead of an adapter (since 2.12)"""
+
+
+class NetdevInetAddress(Input, kw_only=True):
+    """Host and port."""
+
+    host: str
+    """the host's name or address"""
+    port: str
+    """the port"""
+    to: UInt16 | UnsetType = UNSET
+    """the last port to try when listening"""
+    ipv4: bool | UnsetType = UNSET
+    """whether IPv4 may be used"""
+    ipv6: bool | UnsetType = UNSET
+    """whether IPv6 may be used"""
+
+
+class NetdevUnixAddress(Input, kw_only=True):
+    """A socket in the file system, or in Linux's abstract name space."""
+
+    path: str
+    """the path or name"""
+    abstract: bool | UnsetType = UNSET
+    """whether it is a name in the abstract name space (since 5.1)"""
+    tight: bool | UnsetType = UNSET
+    """whether such a name ends where the text does (since 5.1)"""
+
+
+class InetNetdevAddress(NetdevInetAddress, kw_only=True, tag_field="type", tag="inet"):
+    """Where a socket is."""
+    type: ClassVar[NetdevAddressType] = NetdevAddressType.INET
+
+
+class UnixNetdevAddress(NetdevUnixAddress, kw_only=True, tag_field="type", tag="unix"):
+    """Where a socket is."""
+    type: ClassVar[NetdevAddressType] = NetdevAddressType.UNIX
+
+
+class FdNetdevAddress(String, kw_only=True, tag_field="type", tag="fd"):
+    """Where a socket is."""
+    type: ClassVar[NetdevAddressType] = NetdevAddressType.FD
+
+
+class NetdevStreamOptions(Input, kw_only=True):
+    """Frames over a stream socket, each behind its length."""
+
+    addr: NetdevAddress
+    """where to wait or to connect to"""
+    server: bool | UnsetType = UNSET
+    """wait for a peer instead of connecting to one"""
+    reconnect: UInt32 | UnsetType = UNSET
+    """seconds after which a client tries again when it finds no server or loses it; 0, the default: it does
+    not (since 8.0)
+    """
+
+
+class NetdevDgramOptions(Input, kw_only=True):
+    """Frames over a datagram socket, one in each datagram."""
+
+    local: NetdevAddress | UnsetType = UNSET
+    """where datagrams come in"""
+    remote: NetdevAddress | UnsetType = UNSET
+    """where they go; a multicast group is joined"""
+
+
+class UserNetdev(NetdevUserOptions, kw_only=True, tag_field="type", tag="user"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.USER
+
+
+class TapNetdev(NetdevTapOptions, kw_only=True, tag_field="type", tag="tap"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.TAP
+
+
+class SocketNetdev(NetdevSocketOptions, kw_only=True, tag_field="type", tag="socket"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.SOCKET
+
+
+class StreamNetdev(NetdevStreamOptions, kw_only=True, tag_field="type", tag="stream"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.STREAM
+
+
+class DgramNetdev(NetdevDgramOptions, kw_only=True, tag_field="type", tag="dgram"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.DGRAM
+
+
+class HubportNetdev(NetdevHubPortOptions, kw_only=True, tag_field="type", tag="hubport"):
+    """A network back end."""
+
+    id: str
+    """its name"""
+    type: ClassVar[NetClientDriver] = NetClientDriver.HUBPORT
+
+
+class RxFilterInfo(Output, kw_only=True):
+    """What frames an adapter passes to its guest."""
+
+    name: str
+    """the adapter's id"""
+    promiscuous: bool
+    """it passes all of them"""
+    multicast: RxState
+    """what becomes of those for groups"""
+    unicast: RxState
+    """what becomes of those for single stations"""
+    vlan: RxState
+    """what becomes of those with a VLAN tag (since 2.0)"""
+    broadcast_allowed: bool = field(name="broadcast-allowed")
+    """those for everybody pass"""
+    multicast_overflow: bool = field(name="multicast-overflow")
+    """the guest has given more groups than the list holds, so all pass"""
+    unicast_overflow: bool = field(name="unicast-overflow")
+    """the guest has given more stations than the list holds, so all pass"""
+    main_mac: str = field(name="main-mac")
+    """the adapter's own address"""
+    vlan_table: list[Int64] = field(name="vlan-table")
+    """VLANs on the list"""
+    unicast_table: list[str] = field(name="unicast-table")
+    """stations on the list"""
+    multicast_table: list[str] = field(name="multicast-table")
+    """groups on the list"""
+
+
+class AnnounceParameters(Input, kw_only=True):
+    """How often adapters announce themselves, in milliseconds."""
+
+    initial: Int64
+    """the pause before the second time"""
+    max: Int64
+    """the longest pause"""
+    rounds: Int64
+    """how many times"""
+    step: Int64
+    """how much longer each pause is than the one before"""
+    interfaces: list[str] | UnsetType = UNSET
+    """ids of the adapters; all unless given"""
+    id: str | UnsetType = UNSET
+    """a name for this series: another of the same name replaces it, and one with no rounds ends it (since
+    4.1)
+    """
+
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo
@@ -1210,3 +1505,9 @@ CpuInfoFast: TypeAlias = (
 
 ObjectOptions: TypeAlias = RngBuiltinObjectOptions | RngRandomObjectOptions | SecretObjectOptions
 """Describes a user-made object."""
+
+NetdevAddress: TypeAlias = InetNetdevAddress | UnixNetdevAddress | FdNetdevAddress
+"""Where a socket is."""
+
+Netdev: TypeAlias = UserNetdev | TapNetdev | SocketNetdev | StreamNetdev | DgramNetdev | HubportNetdev
+"""A network back end."""

@@ -17,6 +17,7 @@ from varan.machine.spec import (
     DeviceSpec,
     MachineSpec,
     MonitorSpec,
+    NetdevSpec,
     ObjectSpec,
     RtcSpec,
     Topology,
@@ -83,6 +84,7 @@ class Builder:
     actions: Actions = field(default_factory=Actions)
     chardevs: list[ChardevSpec] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
+    netdevs: list[NetdevSpec] = field(default_factory=list)
     monitors: list[MonitorSpec] = field(default_factory=list)
     debug_console: str | None = None
     objects: list[ObjectSpec] = field(default_factory=list)
@@ -197,6 +199,7 @@ class Builder:
             chardevs=tuple(self.chardevs),
             serials=tuple(self.serials),
             debug_console=self.debug_console,
+            netdevs=tuple(self.netdevs),
             objects=tuple(self.objects),
             devices=tuple(self.devices),
             monitors=tuple(self.monitors),

@@ -59,6 +59,13 @@ def chardevs() -> str:
     return "\n".join(["Available chardev backend types:", *(f"  {kind}" for kind in registry.kinds())])
 
 
+def netdevs() -> str:
+    """What -netdev help prints."""
+    from varan.net import registry
+
+    return "\n".join(["Available netdev backend types:", *(f"  {kind}" for kind in registry.kinds())])
+
+
 def devices() -> str:
     """What -device help prints."""
     from varan.devices import registry

@@ -15,7 +15,9 @@ ITEMS = {
     "chardev": "character devices: connections, errors",
     "hmp": "human monitors",
     "machine": "run states and the life of the machine",
+    "net": "network back ends: connections, errors, what guests do wrong",
     "qmp": "QMP sessions",
+    "virtio": "virtio devices: drivers that break the rules",
     "all": "everything",
 }
 """Item: what it logs. Items other than `all` are the first part of a logger's name after `varan.`."""

@@ -35,6 +35,7 @@ class Group(enum.Enum):
     MACHINE = "Machine and CPU"
     BOOT = "What boots"
     CHARDEV = "Character devices, consoles and monitors"
+    NETWORK = "Network"
     DISPLAY = "Display"
     PROCESS = "Process and messages"
     ABSENT = "Accepted because it is so already"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from varan.cli.builder import Builder, Configuration
-from varan.cli.folds import boot, chardevs, devices, machine, process
+from varan.cli.folds import boot, chardevs, devices, machine, network, process
 from varan.cli.folds.common import nothing, only, only_off, refuse
 from varan.cli.option import Group, HelpRequested, Option, parse_arguments
 from varan.cli.refused import REFUSED
@@ -217,6 +217,19 @@ _CHARDEVS = (
     Option("parallel", "none", Group.CHARDEV, "There are no parallel ports.", chardevs.fold_parallel),
 )
 
+_NETWORK = (
+    Option(
+        "netdev",
+        "KIND,id=ID[,option=value]...",
+        Group.NETWORK,
+        "A network back end for an adapter to use (its netdev=ID): `user` needs no rights on the host, `tap` is an "
+        "interface of the host, `socket`, `stream` and `dgram` lead to another machine, `hubport` to a hub. `help` "
+        "lists them, docs/network.md has their options.",
+        network.fold_netdev,
+        repeatable=True,
+    ),
+)
+
 _DISPLAY = (
     Option(
         "nographic",
@@ -290,6 +303,7 @@ OPTIONS: tuple[Option, ...] = (
     *_OBJECTS,
     *_BOOT,
     *_CHARDEVS,
+    *_NETWORK,
     *_DISPLAY,
     *_PROCESS,
     *_ABSENT,

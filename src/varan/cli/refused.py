@@ -16,7 +16,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("mtdblock", "FILE", "flash devices"),
     ("pflash", "FILE", "flash devices"),
     ("snapshot", None, "disks"),
-    ("netdev", "OPTIONS", "network adapters"),
     ("incoming", "ADDRESS", "migrations"),
     ("only-migratable", None, "migrations"),
     ("loadvm", "NAME", "machine snapshots"),

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varan.cli.builder import Builder, Configuration
-from varan.cli.keyval import escape
 from varan.cli.option import Occurrence, UsageError
 from varan.cli.options import OPTIONS
+from varan.core.keyval import escape
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

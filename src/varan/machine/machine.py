@@ -36,6 +36,7 @@ from varan.machine.spec import Actions, DeviceSpec, MachineSpec
 from varan.machine.tree import Tree
 from varan.machine.userobjects import UserObjects
 from varan.machine.vcpus import VcpuHandle
+from varan.net.network import Network
 
 NIL_UUID = uuid_module.UUID(int=0)
 
@@ -56,6 +57,7 @@ class Machine:
         self.events = EventBus()
         self.lifecycle = Lifecycle(self, self.events, spec.actions)
         self.chardevs: dict[str, Chardev] = dict(chardevs or {})
+        self.network = Network()
         self.vcpus: list[VcpuHandle] = []
         self.virtual_clock = VirtualClock()
         self.host_clock = HostClock()
@@ -142,6 +144,8 @@ class Machine:
             await self._build()
             await self.restart()
             await self._open_chardevs()
+            for netdev in self.spec.netdevs:
+                await self.network.add(netdev.kind, netdev.id, netdev.options)
         except BaseException:
             await self.close()
             raise
@@ -288,6 +292,7 @@ class Machine:
             await asyncio.to_thread(thread.close)
         if self._vm is not None:
             self._vm.close()
+        await self.network.close()
         for chardev in self.chardevs.values():
             await chardev.close()
         await self.peripherals.close()

@@ -24,6 +24,15 @@ class ChardevSpec:
     """Several frontends share it, switched by an escape key."""
 
 
+@dataclass(frozen=True, slots=True)
+class NetdevSpec:
+    """A network back end: its kind in `varan.net.registry`, its options as the command line spells them, in order."""
+
+    id: str
+    kind: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
 class MonitorMode(enum.Enum):
     CONTROL = "control"
     """QMP."""
@@ -134,6 +143,7 @@ class MachineSpec:
     """User-made objects, made before the devices."""
     devices: tuple[DeviceSpec, ...] = ()
     """Devices beside the board's own."""
+    netdevs: tuple[NetdevSpec, ...] = ()
     monitors: tuple[MonitorSpec, ...] = ()
     autostart: bool = True
     globals: tuple[tuple[str, str, str], ...] = ()

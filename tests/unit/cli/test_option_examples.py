@@ -21,6 +21,7 @@ from varan.machine.spec import (
     DeviceSpec,
     MonitorMode,
     MonitorSpec,
+    NetdevSpec,
     ObjectSpec,
     RtcSpec,
     Topology,
@@ -109,6 +110,13 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "bios": [("-bios b.bin", "machine.boot", BootSpec(firmware="b.bin"))],
     "demo": [("-demo", "machine.boot", BootSpec(demo=True))],
     "boot": [("-boot strict=on,menu=off", "machine.boot", BootSpec())],
+    "netdev": [
+        (
+            "-netdev user,id=n0,hostfwd=tcp::8022-:22,hostfwd=tcp::8080-:80",
+            "machine.netdevs",
+            (NetdevSpec("n0", "user", (("hostfwd", "tcp::8022-:22"), ("hostfwd", "tcp::8080-:80"))),),
+        ),
+    ],
     "chardev": [
         (
             "-nodefaults -chardev socket,id=c0,path=/tmp/a,,b,server,nowait,mux=on",
@@ -237,6 +245,7 @@ HELP_EXAMPLES = {
     "chardev": ("-chardev help", "  ringbuf"),
     "device": ("-device help", "isa-serial"),
     "object": ("-object help", "rng-random"),
+    "netdev": ("-netdev help", "  user"),
     "d": ("-d help", "chardev"),
 }
 """Option: a command line that asks for a list, and something the list holds."""

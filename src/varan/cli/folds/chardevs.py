@@ -7,8 +7,8 @@ from varan.chardev.options import LegacyChardev, parse_legacy
 from varan.cli import catalogue
 from varan.cli.builder import SERIAL_PORTS, Builder
 from varan.cli.folds.common import HELP_WORDS
-from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
+from varan.core.keyval import Arguments
 from varan.machine.spec import ChardevSpec, MonitorMode, MonitorSpec
 
 _WITH_MONITOR = "mon:"

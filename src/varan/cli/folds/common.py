@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from varan.cli.builder import Builder
-from varan.cli.keyval import Arguments
 from varan.cli.option import UsageError
+from varan.core.keyval import Arguments
 
 Fold = Callable[[Builder, str], None]
 HELP_WORDS = frozenset({"help", "?"})

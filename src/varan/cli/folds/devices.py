@@ -8,8 +8,8 @@ from typing import Any
 from varan.cli import catalogue
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
-from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
+from varan.core.keyval import Arguments
 from varan.machine.spec import DeviceSpec, ObjectSpec
 
 

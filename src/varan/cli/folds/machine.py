@@ -10,8 +10,8 @@ from varan.accel import registry as accelerators
 from varan.cli import catalogue
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS, take_off
-from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
+from varan.core.keyval import Arguments
 from varan.machine.spec import MIB, RtcSpec, Topology
 
 PAGE = 4096

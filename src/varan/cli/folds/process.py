@@ -6,9 +6,9 @@ from varan.api.values import PanicAction, RebootAction, ShutdownAction, Watchdog
 from varan.cli import catalogue, logs
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
-from varan.cli.keyval import Arguments
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.process import InheritedFd
+from varan.core.keyval import Arguments
 
 
 def fold_name(builder: Builder, value: str) -> None:

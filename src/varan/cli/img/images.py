@@ -109,14 +109,14 @@ def _could_not_open(name: str, error: BlockError) -> BlockError:
 
 def image_options(text: str) -> dict[str, str]:
     """The options of `--image-opts`. Raises KeyvalError."""
-    from varan.cli.keyval import parse
+    from varan.core.keyval import parse
 
     return {pair.key: pair.value for pair in parse(text)}
 
 
 def format_options(texts: list[str]) -> dict[str, str]:
     """The options of all `-o`. Raises KeyvalError."""
-    from varan.cli.keyval import parse
+    from varan.core.keyval import parse
 
     return {pair.key: pair.value for text in texts for pair in parse(text)}
 
@@ -131,7 +131,7 @@ def secrets(definitions: list[str]) -> Callable[[str], bytes]:
     if not definitions:
         return _no_secret
     from varan.block.crypto.secret import Secrets
-    from varan.cli.keyval import parse
+    from varan.core.keyval import parse
 
     secrets = Secrets()
     for definition in definitions:

@@ -22,7 +22,7 @@ def load_snapshot(images: Images, node: Node, wanted: str | None) -> None:
     id: str | None = wanted
     name = None
     if wanted.startswith("snapshot."):
-        from varan.cli.keyval import Arguments
+        from varan.core.keyval import Arguments
 
         arguments = Arguments(wanted)
         id, name = arguments.take("snapshot.id"), arguments.take("snapshot.name")

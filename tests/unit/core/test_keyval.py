@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varan.cli.keyval import Arguments, KeyvalError, Pair, format_pairs, parse
+from varan.core.keyval import Arguments, KeyvalError, Pair, format_pairs, parse
 
 KEYS = st.from_regex(r"[a-z0-9_][a-z0-9_-]{0,6}(\.[a-z0-9_]{1,4}){0,2}", fullmatch=True)
 PAIRS = st.lists(st.tuples(KEYS, st.text(max_size=12)), max_size=6)
