@@ -20,10 +20,13 @@ from varan.core.events import EventBus
 from varan.core.irq import InterruptController, NoPin
 from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
+from varan.core.qom import Container
 from varan.devices.environment import WakeCause
+from varan.machine.cpus import cpu_type
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.runstate import RunStateMachine
-from varan.machine.spec import Actions, MachineSpec
+from varan.machine.spec import Actions, MachineSpec, Topology
+from varan.machine.tree import Tree
 from varan.machine.vcpus import VcpuHandle
 from varan.net.network import Network
 
@@ -110,8 +113,15 @@ class InlineThread:
 class FakeMachine:
     """Quacks like `varan.machine.machine.Machine`. Use it as an async context manager."""
 
-    def __init__(self, *, name: str | None = "lizard", cpus: int = 2, accelerator: str = "unicorn") -> None:
-        self.spec = MachineSpec(name=name, cpus=cpus)
+    def __init__(
+        self,
+        *,
+        name: str | None = "lizard",
+        cpus: int = 2,
+        accelerator: str = "unicorn",
+        topology: Topology | None = None,
+    ) -> None:
+        self.spec = MachineSpec(name=name, cpus=cpus, topology=topology)
         self.name = name
         self.uuid = uuid.UUID("12345678-1234-5678-1234-567812345678")
         self.lock = threading.RLock()
@@ -130,6 +140,13 @@ class FakeMachine:
             VcpuHandle(thread, vcpu, self.memory)  # type: ignore[arg-type]
             for thread, vcpu in zip(self.threads, self.cpus, strict=True)
         ]
+        self.tree = Tree(Container())
+        self.cpu_objects = []
+        for vcpu in self.vcpus:
+            cpu = cpu_type("max")(vcpu.index, self.spec.arrangement.place(vcpu.index))
+            cpu.vcpu = vcpu
+            self.tree.unattached.add_numbered_child("device", cpu)
+            self.cpu_objects.append(cpu)
         self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
         self.restarts = 0
         self.button_presses = 0

@@ -6,7 +6,6 @@ from typing import Any
 
 from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
-from varan.core.qom import Container
 from varan.core.state import Device
 from varan.devices.environment import Environment, WakeCause
 from varan.devices.pluggable import PluggableDevice
@@ -18,7 +17,6 @@ class NoBoard:
     def __init__(self, environment: Environment) -> None:
         self.memory = environment.memory
         self.ports = environment.ports
-        self.unattached = Container()
         self.plugged: dict[str, PluggableDevice] = {}
         self.devices: dict[str, Device[Any]] = {}
 

@@ -11,9 +11,17 @@ from varan.board.boot.acpi.build import build
 from varan.board.boot.acpi.hardware import AcpiHardware
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
+from varan.board.objects import (
+    I8259Object,
+    KeyboardControllerObject,
+    PitObject,
+    Port92Object,
+    PostObject,
+    RtcObject,
+    SpeakerObject,
+)
 from varan.board.rtc import RtcSetting
 from varan.core.memory import GuestRam
-from varan.core.qom import Container
 from varan.core.state import Device, State, StateError, decode, encode
 from varan.devices.acpi.power import SCI, PowerManagement
 from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
@@ -26,7 +34,7 @@ from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import I8259Pair
-from varan.devices.isa import IsaBus
+from varan.devices.isa import IsaBus, IsaDevice
 from varan.devices.pluggable import PluggableDevice
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.mc146818 import Mc146818
@@ -73,8 +81,6 @@ class Pc:
         self.memory = environment.memory
         self.ram = GuestRam(config.memory)
         self.low_memory, self.high_memory = self._map_memory()
-        self.unattached = Container()
-        """Objects of the board's own devices."""
         self.plugged: dict[str, PluggableDevice] = {}
         """Further devices, by a name of their own that a saved machine knows them by."""
         timers, virtual = environment.timers, environment.virtual
@@ -82,7 +88,7 @@ class Pc:
         environment.gsi = self.pic.line
         self.isa = IsaBus(self.ports, lambda irq: (self.pic.line(irq), self.pic.pulse(irq)))
         environment.buses[ISA_BUS] = self.isa
-        self.unattached.add_child(ISA_BUS, self.isa)
+        environment.unattached.add_child(ISA_BUS, self.isa)
         self.pit = I8254(virtual, timers, self.pic.line(TIMER_IRQ))
         self.port_b = PortB(virtual, self.pit)
         self.rtc = Mc146818(
@@ -100,6 +106,7 @@ class Pc:
             device.map(self.ports)
         if self.power is not None:
             self.power.map(self.ports)
+        self._add_objects()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -119,10 +126,26 @@ class Pc:
         self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
         self.port92 = Port92(self.a20.switch(), request_reset)
 
+    def _add_objects(self) -> None:
+        """Show the devices in the object tree."""
+        self.rtc_object = RtcObject(self.rtc)
+        self._add(I8259Object(self.pic, True))
+        self._add(I8259Object(self.pic, False))
+        self._add(PitObject(self.pit))
+        self._add(SpeakerObject(self.port_b))
+        self._add(self.rtc_object)
+        self._add(KeyboardControllerObject(self.i8042, self.keyboard, self.mouse))
+        self._add(Port92Object(self.port92))
+        self._add(PostObject(self.post))
+
+    def _add(self, device: IsaDevice) -> None:
+        """Put one of the board's own devices on the bus."""
+        self.isa.plug(device, self.environment)
+        self.environment.unattached.add_numbered_child("device", device)
+
     def _add_serial(self, index: int) -> IsaSerial:
         serial = IsaSerial(settings={"index": index})
-        self.isa.plug(serial, self.environment)
-        self.unattached.add_numbered_child("device", serial)
+        self._add(serial)
         self._fixed[f"serial{index + 1}"] = serial.port.uart
         return serial
 

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 def machine_types() -> dict[str, str]:
     """Names and descriptions of the machine types. Boards take time to import, so they are only asked when needed."""
-    from varan.machine.boards import MACHINE_TYPES
+    from varan.machine.machinetypes import TYPES
 
-    return MACHINE_TYPES
+    found = {}
+    for cls in TYPES:
+        name, *aliases = cls.names
+        found[name] = cls.description + (" (the default)" if cls.is_default and not aliases else "")
+        for alias in aliases:
+            found[alias] = f"short for {name}" + (" (the default)" if cls.is_default else "")
+    return found
 
 
 def version() -> str:

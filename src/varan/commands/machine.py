@@ -22,7 +22,6 @@ from varan.commands.whole_file import WholeFile
 from varan.core.memory import MemorySpace
 from varan.errors import InvalidParameterValue, Unsupported
 from varan.machine.machine import Machine
-from varan.machine.spec import Topology
 from varan.machine.vcpus import VcpuHandle
 
 
@@ -88,21 +87,14 @@ def _signed(address: int) -> int:
 @handler("query-cpus-fast")
 async def query_cpus_fast(machine: Machine) -> list[CpuInfoFast]:
     """Asks no vCPU."""
-    topology = machine.spec.topology or Topology(cores=machine.spec.cpus)
     return [
-        X8664CpuInfoFast(
-            cpu_index=vcpu.index,
-            qom_path=f"/machine/cpu[{vcpu.index}]",
-            thread_id=vcpu.thread_id,
-            props=_place(topology, vcpu.index),
-        )
-        for vcpu in machine.vcpus
+        X8664CpuInfoFast(cpu_index=cpu.index, qom_path=cpu.path, thread_id=cpu.vcpu.thread_id, props=_place(cpu.place))
+        for cpu in machine.cpu_objects
     ]
 
 
-def _place(topology: Topology, index: int) -> CpuInstanceProperties:
-    core, thread = divmod(index, topology.threads)
-    socket, core = divmod(core, topology.cores)
+def _place(place: tuple[int, int, int]) -> CpuInstanceProperties:
+    socket, core, thread = place
     return CpuInstanceProperties(socket_id=socket, die_id=0, core_id=core, thread_id=thread)
 
 

@@ -13,6 +13,7 @@ from varan.core.clock import Clock, TimerQueue
 from varan.core.irq import IrqLine, unconnected
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.core.qom import Container
 from varan.errors import VaranError
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ class Environment:
     """The guest has let go of a device that it was asked for: take it out soon. Any thread."""
     eject_refused: Callable[[PluggableDevice], None] = _eject_nothing
     """The guest was asked to let go of a device and cannot. Any thread."""
+    unattached: Container = field(default_factory=Container)
+    """Where the board's own devices are in the object tree."""
     ends: HostEnds = field(default_factory=NoEnds)
     buses: dict[str, Bus] = field(default_factory=dict)
     """The board's buses by name."""

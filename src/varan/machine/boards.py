@@ -14,22 +14,14 @@ from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import rtc_setting
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
-from varan.core.qom import Container
 from varan.core.state import Device
 from varan.devices.environment import WakeCause
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import VaranError
+from varan.machine.machinetypes import PcMachine
 
 if TYPE_CHECKING:
     from varan.machine.machine import Machine
-
-MACHINE_TYPES = {
-    "pc": "a PC with ISA devices: serial ports, timers, CMOS clock, keyboard controller",
-    "none": "no board at all, for asking what this program can do",
-}
-"""Names and descriptions of the machine types."""
-
-MOST_CPUS = 255
 
 
 class Board(Protocol):
@@ -37,8 +29,6 @@ class Board(Protocol):
 
     memory: MemorySpace
     ports: PortSpace
-    unattached: Container
-    """Objects of the board's own devices."""
     plugged: dict[str, PluggableDevice]
     """Further devices, by a name of their own that a saved machine knows them by."""
 
@@ -68,12 +58,10 @@ class Board(Protocol):
 def make(machine: Machine) -> Board:
     """The board of `machine`, from its description. Raises VaranError."""
     spec = machine.spec
-    if spec.machine == "none":
+    if not isinstance(machine.tree.machine, PcMachine):
         return NoBoard(machine.environment)
-    if spec.machine != "pc":
-        raise VaranError(f"there is no machine type '{spec.machine}'; known are {', '.join(MACHINE_TYPES)}")
-    if not 1 <= spec.cpus <= MOST_CPUS:
-        raise VaranError(f"a pc has 1 to {MOST_CPUS} CPUs, not {spec.cpus}")
+    if not 1 <= spec.cpus <= PcMachine.most_cpus:
+        raise VaranError(f"a pc has 1 to {PcMachine.most_cpus} CPUs, not {spec.cpus}")
     utc_offset = time.localtime().tm_gmtoff
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
     config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc, acpi=spec.acpi)

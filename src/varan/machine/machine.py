@@ -27,9 +27,12 @@ from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.devices.environment import Environment, WakeCause
 from varan.errors import VaranError
-from varan.machine import boards
+from varan.machine import boards, machinetypes
+from varan.machine.chardevobjects import chardev_type
+from varan.machine.cpus import X86Cpu, cpu_type
 from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
+from varan.machine.machinetypes import MachineObject
 from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
 from varan.machine.spec import Actions, DeviceSpec, MachineSpec
@@ -68,15 +71,26 @@ class Machine:
         self._on_chardevs: list[Callable[[], None]] = []
         self._closed = False
         self._loop: asyncio.AbstractEventLoop
+        self.tree = Tree(self._machine_object())
+        """Everything it is made of."""
         self.environment = self._make_environment()
         """What its devices are given."""
-        self.tree = Tree()
-        """Everything it is made of."""
+        self.cpu_objects: list[X86Cpu] = []
+        """The vCPUs in the object tree."""
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""
+        for id in self.chardevs:
+            self._show_chardev(id, "embedded")
         self.objects = UserObjects(self.tree, self.environment)
         """What users made beside devices."""
         self.board: boards.Board
+
+    def _machine_object(self) -> MachineObject:
+        kind = machinetypes.find(self.spec.machine)
+        if kind is None:
+            known = ", ".join(cls.names[-1] for cls in machinetypes.TYPES)
+            raise VaranError(f"there is no machine type '{self.spec.machine}'; known are {known}")
+        return kind(self)
 
     def _make_environment(self) -> Environment:
         return Environment(
@@ -89,6 +103,7 @@ class Machine:
             post=self._post,
             emit=lambda event: self._post(lambda: self.events.emit(event)),
             requests=self.lifecycle,
+            unattached=self.tree.unattached,
             ends=MachineEnds(self),
         )
 
@@ -151,8 +166,8 @@ class Machine:
             raise
 
     async def _build(self) -> None:
+        self._add_cpus()
         self.board = boards.make(self)
-        self.tree.add_board(self.board.unattached)
         self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
         if self.boot is not None:
@@ -160,11 +175,23 @@ class Machine:
             self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, self.spec.cpu_model)
             self._start_threads(self._vm)
         for chardev in self.spec.chardevs:
-            self._add_chardev(chardev.id, chardev_kinds.create(chardev.kind, chardev.id, chardev.options), chardev.mux)
+            made = chardev_kinds.create(chardev.kind, chardev.id, chardev.options)
+            self._add_chardev(chardev.id, made, chardev.mux)
+            self._show_chardev(chardev.id, "mux" if chardev.mux else chardev.kind)
         boards.connect_chardevs(self)
         await self._add_devices()
         for callback in self._on_chardevs:
             callback()
+
+    def _add_cpus(self) -> None:
+        """Name the CPUs in the tree, where management tools look for the first: before all other devices."""
+        if isinstance(self.tree.machine, machinetypes.NoneMachine):
+            return
+        kind = cpu_type(self.spec.cpu_model or "max")
+        for index in range(self.spec.cpus):
+            cpu = kind(index, self.spec.arrangement.place(index))
+            self.tree.unattached.add_numbered_child("device", cpu)
+            self.cpu_objects.append(cpu)
 
     async def _add_devices(self) -> None:
         for made in self.spec.objects:
@@ -178,6 +205,9 @@ class Machine:
         if id in self.chardevs:
             raise VaranError(f"chardev '{id}': there is one with this id already")
         self.chardevs[id] = Mux(chardev, on_exit=self._quit_key) if mux else chardev
+
+    def _show_chardev(self, id: str, kind: str) -> None:
+        self.tree.chardevs.add_child(id, chardev_type(kind)(self.chardevs[id]))
 
     def _quit_key(self) -> None:
         self.quit(ShutdownCause.HOST_UI)
@@ -195,6 +225,8 @@ class Machine:
             )
             self._threads.append(thread)
             self.vcpus.extend(VcpuHandle(thread, vcpu, self.memory) for vcpu in thread.vcpus)
+        for cpu, handle in zip(self.cpu_objects, sorted(self.vcpus, key=lambda handle: handle.index), strict=True):
+            cpu.vcpu = handle
         self.board.connect_cpu(self._threads[0].vcpus[0])
 
     def start_clock(self) -> None:

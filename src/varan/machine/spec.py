@@ -114,6 +114,12 @@ class Topology:
     cores: int = 1
     threads: int = 1
 
+    def place(self, index: int) -> tuple[int, int, int]:
+        """Socket, core and thread of vCPU `index`."""
+        core, thread = divmod(index, self.threads)
+        socket, core = divmod(core, self.cores)
+        return socket, core, thread
+
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
@@ -148,3 +154,8 @@ class MachineSpec:
     autostart: bool = True
     globals: tuple[tuple[str, str, str], ...] = ()
     """Driver (or a type that it derives from), setting, value: other defaults for devices' settings."""
+
+    @property
+    def arrangement(self) -> Topology:
+        """How the vCPUs are arranged."""
+        return self.topology or Topology(cores=self.cpus)

@@ -8,9 +8,10 @@ from varan.core.qom import Container, Object
 class Tree:
     """The root and the containers below it that have a name of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Object) -> None:
+        """`machine`: what `/machine` is."""
         self.root = Container()
-        self.machine: Object = Container()
+        self.machine = machine
         self.objects = Container()
         """User-made objects, by id."""
         self.chardevs = Container()
@@ -18,12 +19,11 @@ class Tree:
         """Devices that were given an id, by it."""
         self.anonymous = Container()
         """Devices that were given none."""
+        self.unattached = Container()
+        """What the machine has of its own: CPUs first, then the board's devices."""
         self.root.add_child("machine", self.machine)
         self.root.add_child("objects", self.objects)
         self.root.add_child("chardevs", self.chardevs)
         self.machine.add_child("peripheral", self.peripheral)
         self.machine.add_child("peripheral-anon", self.anonymous)
-
-    def add_board(self, unattached: Container) -> None:
-        """Take in what the board has of its own."""
-        self.machine.add_child("unattached", unattached)
+        self.machine.add_child("unattached", self.unattached)

@@ -7,7 +7,7 @@ import pytest
 from varan.cli import catalogue
 from varan.cli.folds.machine import MAX_CPUS
 from varan.cli.option import UsageError
-from varan.machine import boards
+from varan.machine.machinetypes import PcMachine
 
 
 def test_devices_are_those_that_can_be_asked_for() -> None:
@@ -25,4 +25,4 @@ def test_settings_of_a_device_come_with_type_text_and_default() -> None:
 
 
 def test_cpu_limit_is_the_boards() -> None:
-    assert MAX_CPUS == boards.MOST_CPUS
+    assert PcMachine.most_cpus == MAX_CPUS

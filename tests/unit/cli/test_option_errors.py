@@ -39,7 +39,7 @@ ERRORS = {
     "-smp 4,dies=2": "-smp 4,dies=2: the machine has no dies",
     "-cpu max,+sse4": "-cpu max,+sse4: '+sse4' is not a parameter name (column 5)",
     "-cpu max,sse4=off": "-cpu max,sse4=off: CPU feature 'sse4': choosing single features is not supported yet",
-    "-M q36": "-M q36: unsupported machine type 'q36'; known are pc, none",
+    "-M q36": "-M q36: unsupported machine type 'q36'; known are pc-i440fx-7.0, pc, none",
     "-machine pc,usb=on": "-machine pc,usb=on: usb=on is not supported yet",
     "-machine accel=xen": "-machine accel=xen: invalid accelerator xen; known are kvm, unicorn",
     "-accel zz": "-accel zz: invalid accelerator zz; known are kvm, unicorn",

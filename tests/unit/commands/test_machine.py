@@ -9,7 +9,7 @@ from varan.api.values import SysEmuTarget
 from varan.commands import machine as handlers
 from varan.core.memory import GuestRam
 from varan.errors import InvalidParameterValue, Unsupported
-from varan.machine.spec import MachineSpec, Topology
+from varan.machine.spec import Topology
 
 
 async def test_query_name_leaves_the_name_out_where_there_is_none() -> None:
@@ -59,12 +59,11 @@ async def test_query_cpus_fast_asks_no_cpu(machine: FakeMachine) -> None:
         (0, 4000, SysEmuTarget.X86_64),
         (1, 4001, SysEmuTarget.X86_64),
     ]
-    assert len({cpu.qom_path for cpu in answers}) == 2
+    assert [cpu.qom_path for cpu in answers] == [f"/machine/unattached/device[{index}]" for index in (0, 1)]
 
 
 async def test_query_cpus_fast_places_cpus_by_the_topology() -> None:
-    async with FakeMachine(cpus=8) as machine:
-        machine.spec = MachineSpec(cpus=8, topology=Topology(sockets=2, cores=2, threads=2))
+    async with FakeMachine(cpus=8, topology=Topology(sockets=2, cores=2, threads=2)) as machine:
         props = [cpu.props for cpu in await handlers.query_cpus_fast(machine)]
     assert [(place.socket_id, place.core_id, place.thread_id) for place in props] == [  # type: ignore[union-attr]
         (socket, core, thread) for socket in (0, 1) for core in (0, 1) for thread in (0, 1)

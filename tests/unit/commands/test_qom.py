@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,60 @@ async def test_tree_has_its_roots(vm: varan.Machine) -> None:
     assert listed.keys() >= {"type", "machine", "objects", "chardevs"}
     below = {entry["name"]: entry["type"] for entry in await answer(vm, "qom-list", path="/machine")}
     assert below["peripheral"] == below["peripheral-anon"] == below["unattached"] == "child<container>"
+
+
+async def test_machine_shows_what_it_was_made_of(vm: varan.Machine) -> None:
+    shown = {name: await answer(vm, "qom-get", path="/machine", property=name) for name in ("type", "memory", "accel")}
+    assert shown == {"type": "pc-i440fx-7.0-machine", "memory": {"size": 16 << 20}, "accel": "unicorn"}
+    smp = await answer(vm, "qom-get", path="/machine", property="smp")
+    assert smp == {"cpus": 1, "sockets": 1, "dies": 1, "clusters": 1, "cores": 1, "threads": 1, "maxcpus": 1}
+
+
+async def test_every_property_of_the_tree_can_be_read(vm: varan.Machine) -> None:
+    waiting, seen = ["/"], 0
+    while waiting:
+        path = waiting.pop()
+        for entry in await vm.qmp.qom_list(path):
+            value = await vm.qmp.qom_get(path, entry.name)
+            if entry.type.startswith("child<"):
+                waiting.append(value)
+            seen += 1
+    assert seen > 100
+
+
+async def test_cpus_are_where_query_cpus_fast_says(vm: varan.Machine) -> None:
+    (cpu,) = await vm.qmp.query_cpus_fast()
+    assert cpu.qom_path == "/machine/unattached/device[0]"
+    assert await vm.qmp.qom_get(cpu.qom_path, "type") == "max-x86_64-cpu"
+    state = await vm.cpus[0].get_state()
+    assert await vm.qmp.qom_get(cpu.qom_path, "pc") == state.cs.base + state.rip
+
+
+async def test_clock_shows_the_time(vm: varan.Machine) -> None:
+    found = await vm.qmp.qom_list_types(implements="mc146818rtc")
+    assert [one.name for one in found] == ["mc146818rtc"]
+    date = await vm.qmp.qom_get("/machine", "rtc-time")
+    shown = datetime.datetime(
+        *(date["tm_year"] + 1900, date["tm_mon"] + 1, date["tm_mday"]),
+        *(date["tm_hour"], date["tm_min"], date["tm_sec"]),
+        tzinfo=datetime.UTC,
+    )
+    assert abs(shown - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=1)
+
+
+async def test_interrupt_controller_shows_its_registers(vm: varan.Machine) -> None:
+    pics = [
+        f"/machine/unattached/{entry.name}"
+        for entry in await vm.qmp.qom_list("/machine/unattached")
+        if entry.type == "child<isa-i8259>"
+    ]
+    ports = [await vm.qmp.qom_get(path, "iobase") for path in pics]
+    assert ports == [0x20, 0xA0]
+
+
+async def test_chardevs_are_in_the_tree(vm: varan.Machine) -> None:
+    assert await vm.qmp.qom_get("/chardevs/c", "type") == "chardev-null"
+    assert await vm.qmp.qom_get("/chardevs/c", "frontend-open") is True
 
 
 async def test_device_shows_its_settings_as_they_are_in_force(vm: varan.Machine) -> None:

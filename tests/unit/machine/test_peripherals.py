@@ -14,6 +14,7 @@ from tests.support.bus import Bus
 from varan.api.events import DeviceDeleted, DeviceUnplugGuestError, Event
 from varan.board.pc import Pc, PcConfig
 from varan.core.properties import Property
+from varan.core.qom import Container
 from varan.core.state import Device, State
 from varan.devices import registry
 from varan.devices.bus import AtOnce
@@ -91,9 +92,9 @@ class Rig:
         self.environment = Bus().environment(
             post=lambda work: asyncio.get_running_loop().call_soon(work), emit=self.events.append
         )
+        self.tree = Tree(Container())
+        self.environment.unattached = self.tree.unattached
         self.board = Pc(PcConfig(memory=1 << 20), self.environment)
-        self.tree = Tree()
-        self.tree.add_board(self.board.unattached)
         self.peripherals = Peripherals(self.tree, self.environment, globals)
         self.peripherals.plugged = self.board.plugged
 
