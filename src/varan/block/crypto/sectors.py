@@ -6,12 +6,12 @@ that meet in a sector are therefore kept one after the other; all others run sid
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from varan.block.base import Buffers, Node, Write
 from varan.block.crypto.aes import SECTOR, SectorCipher
+from varan.block.lazy import asyncio
+from varan.block.ranges import RangeLock
 
 CHUNK = 1 << 20
 """Bytes held in between, at most."""
@@ -52,8 +52,7 @@ class EncryptedRange:
         self._start = start
         self._cipher = cipher
         self._inline = inline
-        self._writing: list[tuple[int, int]] = []
-        self._freed = asyncio.Event()
+        self._writes = RangeLock()
 
     async def read(self, offset: int, buffers: Buffers) -> None:
         """Fill `buffers` with what is decrypted from `offset` on."""
@@ -74,8 +73,9 @@ class EncryptedRange:
         length = sum(map(len, buffers))
         for at in range(0, length, CHUNK):
             size = min(CHUNK, length - at)
-            async with self._alone(offset + at, size):
-                await self._write_chunk(offset + at, gather(piece(buffers, at, size)), flags)
+            start, end = offset + at, offset + at + size
+            async with self._writes.hold(start // SECTOR, -(-end // SECTOR)):
+                await self._write_chunk(start, gather(piece(buffers, at, size)), flags)
 
     async def _write_chunk(self, offset: int, data: memoryview, flags: Write) -> None:
         head, tail = offset % SECTOR, -(offset + len(data)) % SECTOR
@@ -92,16 +92,3 @@ class EncryptedRange:
         if self._inline or len(data) < WORTH_A_THREAD:
             return work(sector, data)
         return await asyncio.to_thread(work, sector, data)
-
-    @asynccontextmanager
-    async def _alone(self, offset: int, length: int) -> AsyncIterator[None]:
-        mine = (offset // SECTOR, -(-(offset + length) // SECTOR))
-        while any(mine[0] < end and start < mine[1] for start, end in self._writing):
-            self._freed.clear()
-            await self._freed.wait()
-        self._writing.append(mine)
-        try:
-            yield
-        finally:
-            self._writing.remove(mine)
-            self._freed.set()

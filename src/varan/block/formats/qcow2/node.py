@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.block.base import (
@@ -29,6 +29,7 @@ from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.runs import Kind, Run
 from varan.block.formats.qcow2.writer import Writer
 from varan.block.permissions import format_permissions
+from varan.block.ranges import RangeLock
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.bitmaps import Bitmaps
@@ -57,6 +58,7 @@ class Qcow2Node(Node):
         self.file = file
         self.data_file = file
         self.cipher: Cipher | None = None
+        self._sectors = RangeLock()
         self.bitmaps: Bitmaps | None = None
         """None: the image had none when it was opened."""
         self.observers: list[Callable[[int, int], None]] = []
@@ -213,16 +215,28 @@ class Qcow2Node(Node):
             await self.flush()
 
     async def _write(self, offset: int, buffers: Buffers, backing: Node | None) -> None:
-        """Write; encrypted data in whole sectors, with what is around them read first."""
-        length = total(buffers)
-        if self.cipher is None or not (offset | length) % q.SECTOR:
+        if self.cipher is None:
             await self.writer.write(offset, buffers)
             return
-        start, end = offset & ~(q.SECTOR - 1), -(-(offset + length) // q.SECTOR) * q.SECTOR
-        whole = bytearray(end - start)
-        await self._read(start, [memoryview(whole)], backing)
-        whole[offset - start : offset - start + length] = gather(buffers)
-        await self.writer.write(start, [memoryview(whole)])
+        async with self._holding_sectors(offset, total(buffers)):
+            await self.write_sectors(offset, buffers, backing)
+
+    def _holding_sectors(self, offset: int, length: int) -> AbstractAsyncContextManager[None]:
+        """Every change of encrypted data: what comes between the reading and the writing of a sector would be undone."""
+        return self._sectors.hold(offset & ~(q.SECTOR - 1), -(-(offset + length) // q.SECTOR) * q.SECTOR)
+
+    async def write_sectors(self, offset: int, buffers: Buffers, backing: Node | None) -> None:
+        """Write; encrypted data in whole sectors, with what is around them (over `backing`) read first. Their sectors
+        are held by the caller."""
+        length = total(buffers)
+        head, tail = offset % q.SECTOR, -(offset + length) % q.SECTOR
+        if self.cipher is None or not (head or tail):
+            await self.writer.write(offset, buffers)
+            return
+        before, behind = memoryview(bytearray(head)), memoryview(bytearray(tail))
+        await self._read(offset - head, [before], backing)
+        await self._read(offset + length, [behind], backing)
+        await self.writer.write(offset - head, [before, *buffers, behind])
 
     async def write_host(self, host: int, offset: int, buffers: Buffers) -> None:
         """Write guest bytes of `offset` at `host` in the data file."""
@@ -241,14 +255,22 @@ class Qcow2Node(Node):
             del busy[key]
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
-        await zeroing.write_zeroes(self, offset, length, flags)
+        if self.cipher is None:
+            await zeroing.write_zeroes(self, offset, length, flags)
+        else:
+            async with self._holding_sectors(offset, length):
+                await zeroing.write_zeroes(self, offset, length, flags)
         for observer in self.observers:
             observer(offset, length)
         if flags & Write.FUA:
             await self.flush()
 
     async def discard(self, offset: int, length: int) -> None:
-        await zeroing.discard(self, offset, length)
+        if self.cipher is None:
+            await zeroing.discard(self, offset, length)
+        else:
+            async with self._holding_sectors(offset, length):
+                await zeroing.discard(self, offset, length)
         for observer in self.observers:
             observer(offset, length)
 

@@ -51,7 +51,7 @@ async def _write_partial(node: Qcow2Node, start: int, end: int, flags: Write) ->
     if flags & Write.NO_FALLBACK:
         raise BlockError(ErrorKind.UNSUPPORTED, "no cheap zeroing of parts of clusters", where=node.filename)
     for at in range(start, end, MAX_PIECE):
-        await node.writer.write(at, zeros(min(MAX_PIECE, end - at)))
+        await node.write_sectors(at, zeros(min(MAX_PIECE, end - at)), node.backing)
 
 
 async def _zero_subclusters(node: Qcow2Node, start: int, end: int) -> bool:
