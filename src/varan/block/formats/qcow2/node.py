@@ -222,7 +222,7 @@ class Qcow2Node(Node):
             await self.write_sectors(offset, buffers, backing)
 
     def _holding_sectors(self, offset: int, length: int) -> AbstractAsyncContextManager[None]:
-        """Every change of encrypted data: what comes between the reading and the writing of a sector would be undone."""
+        """Around a change of encrypted data: what comes between reading and writing a sector would be undone."""
         return self._sectors.hold(offset & ~(q.SECTOR - 1), -(-(offset + length) // q.SECTOR) * q.SECTOR)
 
     async def write_sectors(self, offset: int, buffers: Buffers, backing: Node | None) -> None:
