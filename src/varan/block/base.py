@@ -171,6 +171,8 @@ class OpenOptions:
     """Block the calling thread instead of handing what would wait to a worker thread (tools)."""
     no_backing: bool = False
     """Do not open the backing file that the image names ("backing": null)."""
+    describe_only: bool = False
+    """Nobody is going to read: an image may stay locked for want of a key."""
     secret: Callable[[str], bytes] = no_secrets
     """Look up a secret object by id. Raises BlockError (ENCRYPTED)."""
     throttle_group: Callable[[str], Any] | None = None

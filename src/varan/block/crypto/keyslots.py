@@ -192,6 +192,16 @@ def _slot(index: int) -> int:
     return index
 
 
+LUKS_AMEND_OPTIONS = (
+    CreateOption("iter-time", "number", "Milliseconds that deriving a key takes"),
+    CreateOption("keyslot", "number", "Key slot to change"),
+    CreateOption("new-secret", "string", "ID of the secret to add; empty: none"),
+    CreateOption("old-secret", "string", "ID of the secret whose slots are meant"),
+    CreateOption("state", "string", "active: add a key; inactive: erase it"),
+)
+"""What can be changed of an existing LUKS header."""
+
+
 async def amend(area: Area, options: Mapping[str, str], secret: Callable[[str], bytes], *, force: bool) -> None:
     """Change key slots by options: `state` (active or inactive), `new-secret`, `old-secret`, `keyslot`, `iter-time`.
 
@@ -223,8 +233,9 @@ async def amend(area: Area, options: Mapping[str, str], secret: Callable[[str], 
 def describe(header: luks.LuksHeader) -> dict[str, object]:
     """What `info` shows of a LUKS header, named as the protocol's types have it."""
     slots = [
-        {"active": slot.active, "key-offset": slot.offset * SECTOR}
-        | ({"iters": slot.iterations, "stripes": slot.stripes} if slot.active else {})
+        {"active": True, "iters": slot.iterations, "key-offset": slot.offset * SECTOR, "stripes": slot.stripes}
+        if slot.active
+        else {"active": False, "key-offset": slot.offset * SECTOR}
         for slot in header.slots
     ]
     return {

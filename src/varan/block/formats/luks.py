@@ -32,12 +32,14 @@ class LuksNode(Node):
 
     driver = "luks"
 
-    def __init__(self, options: OpenOptions, file: Edge, header: luks.LuksHeader, key: bytes) -> None:
+    def __init__(self, options: OpenOptions, file: Edge, header: luks.LuksHeader, key: bytes | None) -> None:
         super().__init__(options)
         self.children["file"] = file
         self.header = header
         self._start = header.payload_offset * SECTOR
-        self._range = EncryptedRange(file.node, self._start, header.cipher_for(key), inline=options.inline)
+        self._sectors: EncryptedRange | None = None
+        if key is not None:
+            self._sectors = EncryptedRange(file.node, self._start, header.cipher_for(key), inline=options.inline)
 
     @property
     def length(self) -> int:
@@ -60,6 +62,12 @@ class LuksNode(Node):
         """Where the header and its key material lie."""
         return Area(self._file, 0, self._start)
 
+    @property
+    def _range(self) -> EncryptedRange:
+        if self._sectors is None:
+            raise BlockError(ErrorKind.ENCRYPTED, "'key-secret' is needed to read the image", where=self.filename)
+        return self._sectors
+
     async def read(self, offset: int, buffers: Buffers) -> None:
         await self._range.read(offset, buffers)
 
@@ -79,7 +87,7 @@ class LuksNode(Node):
         given = {"key-secret": self.options.driver_options["key-secret"], **options}
         await keyslots.amend(self.area, given, self.options.secret, force=force)
 
-    async def image_info(self) -> dict[str, Any]:
+    def image_info(self) -> dict[str, Any]:
         """What `info` adds for this format."""
         return {"encrypted": True, "format-specific": {"type": "luks", "data": keyslots.describe(self.header)}}
 
@@ -107,6 +115,8 @@ class LuksDriver(Driver):
         start = Area(file.node, 0, file.node.length)
         header = await keyslots.load(start)
         name: Any = options.driver_options.get("key-secret")
+        if not name and options.describe_only:
+            return LuksNode(options, file, header, None)
         if not name:
             raise BlockError(ErrorKind.ENCRYPTED, "'key-secret' is needed to open the image", where=file.node.filename)
         area = Area(file.node, 0, header.payload_offset * SECTOR)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from varan.block.base import Node
+from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.operations.qcow2_node import qcow2
 
 
 async def change_backing_file(node: Node, backing: str | None, format: str | None) -> None:
     """Make the image name another backing file (None: none), whatever that makes it show. Raises BlockError."""
     image = qcow2(node, "backing files")
+    if backing and image.metadata.header.data_file_raw:
+        message = "no backing file, for the external data file must stay valid as a raw image"
+        raise BlockError(ErrorKind.UNSUPPORTED, message, where=node.filename)
     await image.flush()
     async with image.metadata.lock:
         header = image.metadata.header

@@ -33,12 +33,17 @@ async def image_info(node: Node) -> dict[str, Any]:
         from varan.block.operations.qcow2_info import describe
 
         info |= await describe(node)
+    elif node.driver == "luks":
+        from varan.block.formats.luks import LuksNode
+
+        assert isinstance(node, LuksNode)
+        info |= node.image_info()
     return info
 
 
 def _reopening_name(node: Node) -> str:
     """A name that opens the image again, with the options that its file name does not imply."""
-    needed = {key: value for key, value in node.options.driver_options.items() if key.startswith("encrypt.")}
+    needed = {key: value for key, value in node.options.driver_options.items() if key.endswith("key-secret")}
     if not needed or "file" not in node.children:
         return node.filename
     file = node.children["file"].node

@@ -10,8 +10,6 @@ from varan.block.operations.extents import ChainExtent, walk
 
 SECTOR = 512
 MAX_L1_BYTES = 32 << 20
-LUKS_PAYLOAD = 2_068_480
-"""Bytes of a LUKS header with its eight key slots for a 512-bit key (AES-256-XTS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,8 @@ class Qcow2Shape:
     cluster_size: int = 65536
     refcount_bits: int = 16
     extended_l2: bool = False
-    luks: bool = False
+    luks_header: int = 0
+    """Bytes of the encryption header with its key slots; 0 without LUKS."""
     preallocated: bool = False
     supports_bitmaps: bool = True
 
@@ -50,7 +49,7 @@ class Qcow2Shape:
             cluster_size,
             refcount_bits,
             options.get("extended_l2", "off") in ("on", "yes", "true"),
-            options.get("encrypt.format") == "luks",
+            _luks_header(options, "encrypt.") if options.get("encrypt.format") == "luks" else 0,
             options.get("preallocation", "off") in ("falloc", "full"),
             options.get("compat", "1.1") not in ("0.10", "v2"),
         )
@@ -64,7 +63,7 @@ class Qcow2Shape:
         if l1_entries * 8 > MAX_L1_BYTES:
             raise BlockError(ErrorKind.INVALID, "The image size is too large (try using a larger cluster size)")
         tables = cluster + l2_entries * entry + l1_entries * 8
-        header = _round_up(LUKS_PAYLOAD, cluster) if self.luks else 0
+        header = _round_up(self.luks_header, cluster)
         return data + tables + self._refcounts((tables + data) // cluster) + header
 
     def _refcounts(self, clusters: int) -> int:
@@ -97,13 +96,13 @@ def measure_size(format: str, size: int, options: Mapping[str, str]) -> Measurem
         virtual = _round_up(size, SECTOR)
         full = shape.full_size(virtual)
         return Measurement(full if shape.preallocated else full - _round_up(virtual, shape.cluster_size), full)
-    return _plain(format, size)
+    return _plain(format, size, options)
 
 
 async def measure_node(format: str, node: Node, options: Mapping[str, str]) -> Measurement:
     """For what `node` shows. Raises BlockError."""
     if format != "qcow2":
-        return _plain(format, node.length)
+        return _plain(format, node.length, options)
     shape = Qcow2Shape.from_options(options)
     full = shape.full_size(node.length)
     if shape.preallocated:
@@ -141,11 +140,19 @@ async def _data_bytes(extents: AsyncIterator[ChainExtent], cluster: int) -> int:
     return count
 
 
-def _plain(format: str, size: int) -> Measurement:
-    if format != "raw":
+def _plain(format: str, size: int, options: Mapping[str, str]) -> Measurement:
+    if format not in ("raw", "luks"):
         raise BlockError(ErrorKind.UNSUPPORTED, f"Format driver '{format}' does not support size measurement")
-    size = _round_up(size, SECTOR)
+    size = _round_up(size, SECTOR) + (_luks_header(options) if format == "luks" else 0)
     return Measurement(size, size)
+
+
+def _luks_header(options: Mapping[str, str], prefix: str = "") -> int:
+    """Bytes of the LUKS header that create options ask for. Raises BlockError."""
+    from varan.block.crypto.keyslots import header_from
+
+    given = {name.removeprefix(prefix): value for name, value in options.items() if name.startswith(prefix)}
+    return header_from(given).payload_offset * SECTOR
 
 
 def _round_up(number: int, step: int) -> int:

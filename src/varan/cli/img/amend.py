@@ -20,10 +20,7 @@ def run(line: Line) -> int:
     if not texts:
         raise UsageError("must specify options (-o)")
     if asks_for_help(texts):
-        format = line.last("format")
-        if format is None:
-            raise UsageError("which options there are depends on the format: give it with -f")
-        raise HelpRequested(_option_list(format))
+        raise HelpRequested(_option_list(line.last("format") or _format_of(line)))
     name = common.one_image(line)
     with Images(line) as images:
         node = images.open(name, line.last("format"), write=True, cache=line.last("cache"))
@@ -33,6 +30,12 @@ def run(line: Line) -> int:
             images.drive(amend(node, options, secret=images.secret, force=line.has("force")))
         images.close(node)
     return 0
+
+
+def _format_of(line: Line) -> str:
+    """The format of the image that the line names."""
+    with Images(line) as images:
+        return images.open(common.one_image(line)).driver
 
 
 def _check(known: tuple[CreateOption, ...], options: dict[str, str], format: str, name: str) -> None:

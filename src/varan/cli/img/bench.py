@@ -17,8 +17,8 @@ FLAGS = (
     Flag("count", ("-c",), "how many requests (75000)", "COUNT"),
     Flag("depth", ("-d",), "how many at a time (64)", "DEPTH"),
     Flag("flush-interval", ("--flush-interval",), "with -w: flush after so many", "COUNT"),
-    Flag("aio", ("-i",), "without meaning", "MODE"),
-    Flag("native", ("-n",), "without meaning"),
+    Flag("aio", ("-i",), "threads, native (with -t none or directsync) or io_uring: all are served alike", "MODE"),
+    Flag("native", ("-n",), "the same as -i native"),
     Flag("no-drain", ("--no-drain",), "with --flush-interval: do not wait for requests under way"),
     Flag("offset", ("-o",), "where the first one goes (0)", "OFFSET"),
     Flag("pattern", ("--pattern",), "with -w: the byte to write (0)", "BYTE"),
@@ -45,12 +45,13 @@ def run(line: Line) -> int:
         raise UsageError("flush interval can't be smaller than depth")
     if not 0 < size <= _MAX:
         raise UsageError("invalid buffer size")
+    _check_aio(line)
     import asyncio
 
     from varan.block.operations.bench import BenchPlan, bench
 
     plan = BenchPlan(
-        count=common.number(line, "count", 75000, 1, _MAX),
+        count=common.number(line, "count", 75000, 0, _MAX),
         size=size,
         step=step,
         offset=common.size(line.last("offset") or "0", "offset"),
@@ -77,6 +78,16 @@ def run(line: Line) -> int:
         if not line.has("quiet"):
             print(f"Run completed in {seconds:.3f} seconds.")
     return 0
+
+
+def _check_aio(line: Line) -> None:
+    """Refuse what QEMU's back ends would. Raises UsageError."""
+    aio = "native" if line.has("native") else line.last("aio") or "threads"
+    if aio not in ("threads", "native", "io_uring"):
+        raise UsageError(f"Invalid aio option: {aio}")
+    direct, _, _ = common.check_cache_mode(line.last("cache") or "writeback")
+    if aio == "native" and not direct:
+        raise UsageError("aio=native was specified, but it requires a cache mode that is direct (-t none)")
 
 
 COMMAND = Command("bench", "FILE", "Time simple sequential requests.", FLAGS, run)

@@ -74,7 +74,7 @@ def _print(report: Report, again: Report, node: Node, name: str, *, json: bool, 
     values = again.as_dict()
     if _fixed(report):
         values |= {"corruptions-fixed": report.corruptions_fixed, "leaks-fixed": report.leaks_fixed}
-    if json:
+    if json and not quiet:
         values |= {"filename": name, "format": node.driver}
         shown = [key for key in (*ORDER, *values) if values.get(key) or (key == "check-errors" and key in values)]
         print(text.json_text({key: values[key] for key in shown}))

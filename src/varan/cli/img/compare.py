@@ -27,7 +27,7 @@ def run(line: Line) -> int:
         try:
             for name, format in zip(line.operands, formats, strict=True):
                 nodes.append(images.open(name, format, cache=line.last("source-cache")))
-        except BlockError as error:
+        except (BlockError, UsageError) as error:
             complain("varan-img", error)
             return CANNOT_OPEN
         try:

@@ -79,19 +79,14 @@ def _parse(line: Line) -> _Job:
     sparse = _sparse(line)
     for mode in (line.last("cache"), line.last("source-cache")):
         common.check_cache_mode(mode or "writeback")
-    if line.has("copy-range") and line.has("sparse"):
-        raise UsageError("cannot enable copy offloading when -S is used")
-    if line.has("copy-range") and line.has("compressed"):
-        raise UsageError("cannot enable copy offloading when -c is used")
-    if line.has("target-is-zero") and not line.has("no-create"):
-        raise UsageError("--target-is-zero requires use of -n flag")
-    if line.has("target-image-opts") and not line.has("no-create"):
-        raise UsageError("--target-image-opts requires use of -n flag")
+    _refuse_contradictions(line)
     if line.has("backing") and len(sources) > 1:
         raise UsageError("having a backing file for the target makes no sense when concatenating multiple input images")
     options = format_options(texts)
     if line.has("no-create") and options:
-        Images(line).warn("-o has no effect with -n")
+        raise UsageError("-o has no effect when -n says that nothing is created")
+    if line.has("backing") and "backing_fmt" not in options and not line.has("backing-format"):
+        raise UsageError("the format of a backing file (-B) must be given (-F)")
     for key, flag in (("backing_file", "backing"), ("backing_fmt", "backing-format")):
         value = line.last(flag)
         if value is not None:
@@ -99,6 +94,29 @@ def _parse(line: Line) -> _Job:
     if not line.has("no-create"):
         check_options(driver, options, target)
     return _Job(line, driver, options, sources, target, sparse)
+
+
+_WITHOUT = (
+    ("copy-range", "sparse", "cannot enable copy offloading when -S is used"),
+    ("copy-range", "compressed", "cannot enable copy offloading when -c is used"),
+    ("copy-range", "salvage", "cannot enable copy offloading when --salvage is used"),
+    ("target-is-zero", "backing", "--target-is-zero contradicts a target with a backing file"),
+)
+_ONLY_WITH = (
+    ("skip-broken-bitmaps", "bitmaps", "--skip-broken-bitmaps requires use of --bitmaps flag"),
+    ("target-is-zero", "no-create", "--target-is-zero requires use of -n flag"),
+    ("target-image-opts", "no-create", "--target-image-opts requires use of -n flag"),
+)
+
+
+def _refuse_contradictions(line: Line) -> None:
+    """Raises UsageError for options that exclude or want each other."""
+    for one, other, message in _WITHOUT:
+        if line.has(one) and line.has(other):
+            raise UsageError(message)
+    for one, other, message in _ONLY_WITH:
+        if line.has(one) and not line.has(other):
+            raise UsageError(message)
 
 
 def _sparse(line: Line) -> int:
@@ -162,7 +180,13 @@ def _open_target(job: _Job, images: Images, target: Target, size: int) -> Node:
     by_options = line.has("target-image-opts")
     format = None if by_options else job.driver.name
     node = images.open(
-        job.target, format, write=True, cache=cache, by_options=by_options, driver_options=_key_options(job)
+        job.target,
+        format,
+        write=True,
+        cache=cache,
+        by_options=by_options,
+        share=False,
+        driver_options=_key_options(job),
     )
     if line.has("no-create"):
         target.begin(created=False)

@@ -20,6 +20,7 @@ SECTOR = 512
 ANNOUNCED = {"qcow2": ("cluster_size", "extended_l2", "preallocation", "compression_type", "size")}
 """Options that come first in what is said before an image of a format is made (of others: the size)."""
 ANNOUNCED_DEFAULTS = ("cluster_size", "extended_l2", "compression_type", "lazy_refcounts", "refcount_bits")
+ON_OFF = ("on", "yes", "true", "y", "off", "no", "false", "n")
 _WORDS = {"size": "size", "bool": "bool (on/off)", "string": "str", "number": "num"}
 
 
@@ -38,11 +39,11 @@ def run(line: Line) -> int:
     for key, flag in (("backing_file", "backing"), ("backing_fmt", "backing-format")):
         value = line.last(flag)
         if value is not None:
-            if key in options:
-                raise BlockError(ErrorKind.INVALID, f"{key} given twice: by -o and by its own option", where=filename)
             options[key] = value
     check_options(driver, options, filename)
     if len(line.operands) > 1:
+        if "size" in options:
+            raise BlockError(ErrorKind.INVALID, "The image size must be specified only once", where=filename)
         options["size"] = str(common.size(line.operands[1], "image size"))
     with Images(line) as images:
         size = _size(images, filename, options, line.has("unsafe"))
@@ -62,7 +63,7 @@ def option_list(driver: type[Driver]) -> str:
     options = {option.name: option for option in driver.create_options}
     options.setdefault("size", CreateOption("size", "size", "Virtual disk size"))
     rows = [options[name] for name in sorted(options)]
-    return "\n".join(["Supported options:", *(option_row(option) for option in rows)])
+    return "\n".join([f"Supported {driver.name} options:", *(option_row(option) for option in rows)])
 
 
 def option_row(option: CreateOption) -> str:
@@ -72,8 +73,14 @@ def option_row(option: CreateOption) -> str:
 
 def check_options(driver: type[Driver], options: dict[str, str], filename: str) -> None:
     """Raise BlockError for an option that the driver's images do not have."""
-    known = {option.name for option in driver.create_options} | {"size"}
-    for name in options:
+    if driver.create.__qualname__ == Driver.create.__qualname__:
+        message = f"Format driver '{driver.name}' does not support image creation"
+        raise BlockError(ErrorKind.UNSUPPORTED, message, where=filename)
+    kinds = {option.name: option.kind for option in driver.create_options}
+    known = {*kinds, "size"}
+    for name, value in options.items():
+        if kinds.get(name) == "bool" and value not in ON_OFF:
+            raise BlockError(ErrorKind.INVALID, f"Parameter '{name}' expects 'on' or 'off'", where=filename)
         if name == "backing_file" and name not in known:
             raise BlockError(
                 ErrorKind.UNSUPPORTED, f"Backing file not supported for file format '{driver.name}'", where=filename
@@ -96,7 +103,7 @@ def _size(images: Images, filename: str, options: dict[str, str], unsafe: bool) 
         raise BlockError(ErrorKind.INVALID, "Backing file specified without backing format (-F)", where=filename)
     if size is None:
         raise BlockError(ErrorKind.INVALID, "Image creation needs a size parameter", where=filename)
-    return -(-size // SECTOR) * SECTOR
+    return size
 
 
 def backing_size(images: Images, filename: str, backing: str, format: str | None) -> int:
@@ -119,7 +126,7 @@ def create_image(
     """Make the image, saying so first unless `quiet`. Raises BlockError that names the file."""
     if not quiet:
         print(_announcement(driver, filename, size, options))
-    run_now(driver.create(filename, size, options, images.secret))
+    run_now(driver.create(filename, -(-size // SECTOR) * SECTOR, options, images.secret))
 
 
 def _announcement(driver: type[Driver], filename: str, size: int, options: dict[str, str]) -> str:
@@ -129,7 +136,7 @@ def _announcement(driver: type[Driver], filename: str, size: int, options: dict[
         text = options.get(name, option.default if name in ANNOUNCED_DEFAULTS else None)
         if text is not None and name != "size":
             values[name] = _normal(text, option.kind)
-    order = [name for name in known if name.startswith("encrypt.")]
+    order = [name for name in known if name.startswith("encrypt")]
     order += [name for name in (*ANNOUNCED.get(driver.name, ("size",)), *known) if name not in order]
     words = [f"{name}={values[name]}" for name in dict.fromkeys(order) if name in values]
     return " ".join([f"Formatting '{filename}', fmt={driver.name}", *words])

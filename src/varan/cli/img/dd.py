@@ -43,7 +43,7 @@ def run(line: Line) -> int:
         except BlockError as error:
             raise BlockError(error.kind, f"error while creating output image: {error}", where=given["of"]) from error
         target.begin(created=fresh)
-        node = images.open(given["of"], driver.name, write=True, by_options=False)
+        node = images.open(given["of"], driver.name, write=True, by_options=False, share=False)
         if size:
             convert([source], node, ConvertOptions(skip=skip, limit=size, target_is_zero=True))
         images.close(node)

@@ -48,22 +48,31 @@ class Images:
         cache: str | None = None,
         no_backing: bool = False,
         by_options: bool | None = None,
+        share: bool | None = None,
+        describe: bool = False,
         driver_options: dict[str, Any] | None = None,
     ) -> Node:
         """Open an image, read-only unless `write`. Raises BlockError that begins with what could not be opened."""
         direct, no_flush, writeback = check_cache_mode(cache or "writeback")
+        by_options = self.by_options if by_options is None else by_options
+        if by_options and format is not None:
+            raise UsageError("--image-opts and --format are mutually exclusive")
+        share = self.share if share is None else share
+        if share and write:
+            raise UsageError(f"{name}: --force-share is only for images that are read")
         options = OpenOptions(
             read_only=not write,
             cache_direct=direct,
             cache_no_flush=no_flush,
             cache_writeback=writeback,
             discard=write,
-            force_share=self.share and not write,
+            force_share=share,
             no_backing=no_backing,
+            describe_only=describe,
             driver_options=driver_options or {},
         )
         graph = Graph(secret=self.secret, inline=True)
-        source = image_options(name) if (self.by_options if by_options is None else by_options) else name
+        source = image_options(name) if by_options else name
         try:
             node = run_now(graph.open(source, format=format, options=options, user=self.program))
         except BlockError as error:

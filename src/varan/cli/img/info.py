@@ -49,7 +49,7 @@ def _collect(images: Images, name: str, format: str | None, chain: bool) -> list
     by_options: bool | None = None
     next_name: str | None = name
     while next_name is not None:
-        node = images.open(next_name, format, no_backing=True, by_options=by_options)
+        node = images.open(next_name, format, no_backing=True, by_options=by_options, describe=True)
         identity = _identity(node)
         if identity is not None and identity in seen:
             raise BlockError(ErrorKind.INVALID, f"backing file '{next_name}' creates an infinite loop", where=name)

@@ -7,6 +7,7 @@ from varan.block.naming import relative_to
 from varan.block.operations.backing_file import change_backing_file
 from varan.block.operations.rebase import Rebase
 from varan.cli.img import common
+from varan.cli.img.create import find_driver
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
 from varan.cli.img.progress import Progress
@@ -26,13 +27,17 @@ def run(line: Line) -> int:
     backing = backing or None
     format = line.last("backing-format") if backing else None
     with Images(line) as images:
-        node = images.open(name, line.last("format"), write=True, cache=line.last("cache"), no_backing=unsafe)
+        node = images.open(
+            name, line.last("format"), write=True, cache=line.last("cache"), no_backing=unsafe, share=False
+        )
         if backing and format is None:
             raise BlockError(
                 ErrorKind.INVALID,
                 f"Could not change the backing file to '{backing}': backing format must be specified (-F)",
                 where=name,
             )
+        if format is not None:
+            find_driver(format, name)
         if not unsafe:
             new = None
             if backing:

@@ -86,7 +86,7 @@ def test_an_image_is_not_converted_onto_itself(tmp_path: Path) -> None:
 
 def test_options_help_lists_what_a_format_has(tmp_path: Path) -> None:
     out = varan_img(tmp_path, "create -f qcow2 -o help").out
-    assert out.startswith("Supported options:\n")
+    assert out.startswith("Supported qcow2 options:\n")
     assert "  cluster_size=<size>    - " in out
     assert "  size=<size>            - " in out
     assert varan_img(tmp_path, "amend -f qcow2 -o help").out.startswith("Amend options for 'qcow2':\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, CreateOption, ErrorKind, no_secrets
@@ -26,12 +27,7 @@ AMEND_OPTIONS = (
     CreateOption("compat", "string", "Compatibility level (v2 [0.10] or v3 [1.1])"),
     CreateOption("data_file", "string", "File name of an external data file"),
     CreateOption("data_file_raw", "bool", "The external data file must stay valid as a raw image"),
-    CreateOption("encrypt.format", "string", "Encryption of the image: luks, the one with keys that can be changed"),
-    CreateOption("encrypt.iter-time", "number", "Milliseconds that deriving a key takes"),
-    CreateOption("encrypt.keyslot", "number", "Key slot to change"),
-    CreateOption("encrypt.new-secret", "string", "ID of the secret to add; empty: none"),
-    CreateOption("encrypt.old-secret", "string", "ID of the secret whose slots are meant"),
-    CreateOption("encrypt.state", "string", "active: add a key; inactive: erase it"),
+    *(replace(option, name=f"encrypt.{option.name}") for option in keyslots.LUKS_AMEND_OPTIONS),
     CreateOption("lazy_refcounts", "bool", "Postpone refcount updates"),
     CreateOption("refcount_bits", "number", "Width of a reference count entry in bits"),
     CreateOption("size", "size", "Virtual disk size"),
@@ -75,6 +71,7 @@ class Amendment:
         self.encrypt = {
             name.removeprefix("encrypt."): value for name, value in options.items() if name.startswith("encrypt.")
         }
+        self._check_backing_file()
         self._check_version()
         self._check_encryption()
         self._check_data_file()
@@ -112,13 +109,18 @@ class Amendment:
             if has:
                 raise BlockError(ErrorKind.UNSUPPORTED, f"compatibility level 0.10 has no room for {what}")
 
+    def _check_backing_file(self) -> None:
+        """Naming the present one is allowed; another one would show other content, which `rebase` takes care of."""
+        header, options = self.node.metadata.header, self.options
+        present = {"backing_file": header.backing_file, "backing_fmt": header.backing_format}
+        if any(options[name] != (value or "") for name, value in present.items() if name in options):
+            raise _invalid("Cannot amend the backing file: that is what 'rebase' is for")
+
     def _check_encryption(self) -> None:
         if not self.encrypt:
             return
         if self.node.metadata.header.crypt_method != q.CRYPT_LUKS:
             raise BlockError(ErrorKind.UNSUPPORTED, "only images encrypted with LUKS have keys that can be changed")
-        if self.encrypt.get("format", "luks") != "luks":
-            raise _invalid("the encryption format cannot be changed")
 
     def _check_data_file(self) -> None:
         header = self.node.metadata.header
@@ -139,8 +141,8 @@ class Amendment:
             await self._set_lazy(self.lazy)
         if self.refcount_bits != metadata.geometry.refcount_bits:
             await self._set_refcount_bits()
-        if "backing_file" in self.options or "backing_fmt" in self.options or "data_file" in self.options:
-            self._set_names()
+        if self.options.get("data_file"):
+            metadata.header.data_file = self.options["data_file"]
         if _flag(self.options, "data_file_raw") is False:
             metadata.header.autoclear &= ~q.AUTOCLEAR_DATA_FILE_RAW
         await self._write_header()
@@ -182,7 +184,7 @@ class Amendment:
     async def _change_keys(self, secret: Callable[[str], bytes], *, force: bool) -> None:
         from varan.block.formats.qcow2.encryption import luks_area
 
-        given = {name: value for name, value in self.encrypt.items() if name != "format"}
+        given = dict(self.encrypt)
         present = self.node.options.driver_options.get("encrypt.key-secret")
         if present:
             given.setdefault("key-secret", present)
@@ -213,14 +215,6 @@ class Amendment:
             codec = RefcountCodec(bits)
             counts.cache = TableCache(metadata.file, codec, metadata.geometry.cluster_size, DEFAULT_REFCOUNT_CACHE)
             await metadata.reload()
-
-    def _set_names(self) -> None:
-        header, options = self.node.metadata.header, self.options
-        if "backing_file" in options:
-            header.backing_file = options["backing_file"] or None
-        header.backing_format = options.get("backing_fmt", header.backing_format) if header.backing_file else None
-        if options.get("data_file"):
-            header.data_file = options["data_file"]
 
     async def _downgrade(self) -> None:
         metadata = self.node.metadata
