@@ -35,8 +35,15 @@ DEVICE_PORTS = {
     "serial2": tuple(range(0x2F8, 0x300)),
     "serial3": tuple(range(0x3E8, 0x3F0)),
     "serial4": tuple(range(0x2E8, 0x2F0)),
+    "pci-host": tuple(range(0xCF8, 0xD00)),
+    "i440fx": tuple(range(0xCF8, 0xD00)),
+    "piix3": tuple(range(0xCF8, 0xD00)),
 }
 STATELESS: set[str] = set()
+CONFIG_ADDRESS = 0xCF8
+CONFIG_ENABLE = 0x80000000
+CONFIG_FUNCTIONS = (0x0000, 0x0800)
+"""The PCI functions by their place in CONFIG_ADDRESS."""
 ACCESSES = 400
 
 
@@ -57,7 +64,10 @@ class Rig:
         seen: list[int | None] = []
         for _ in range(ACCESSES):
             port = source.choice(ports)
-            if source.random() < 0.6:
+            if port == CONFIG_ADDRESS:
+                address = CONFIG_ENABLE | source.choice(CONFIG_FUNCTIONS) | source.randrange(0, 256, 4)
+                self.bus.ports.write(port, 4, address)
+            elif source.random() < 0.6:
                 self.bus.outb(port, source.randrange(256))
             else:
                 seen.append(self.bus.inb(port))

@@ -70,6 +70,8 @@ class BareMachine(NoRequests):
         self.thread.pause().result()
         with self.lock:
             self.board.reset()
+            if not self.boot.is_firmware:
+                self.board.act_as_firmware()
             self.uart.reset()
             state = self.boot.install(self.memory)
         self.thread.call(self.vcpu.reset).result()

@@ -26,6 +26,9 @@ class NoBoard:
     def reset(self) -> None:
         """Nothing to reset."""
 
+    def act_as_firmware(self) -> None:
+        """Nothing to set up."""
+
     def press_power_button(self) -> None:
         """There is none."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from varan.accel.base import Vcpu
+from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
-from varan.board.boot.acpi.hardware import AcpiHardware
+from varan.board.boot.acpi.hardware import AcpiHardware, PciHost as AcpiPciHost, Window
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.objects import (
@@ -35,6 +36,10 @@ from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.isa import IsaBus, IsaDevice
+from varan.devices.pci.bus import Fabric, PciBus
+from varan.devices.pci.host import PciHost
+from varan.devices.pci.i440fx import I440Fx
+from varan.devices.pci.piix3 import Piix3
 from varan.devices.pluggable import PluggableDevice
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.mc146818 import Mc146818
@@ -51,6 +56,10 @@ KEYBOARD_IRQ = 1
 RTC_IRQ = 8
 MOUSE_IRQ = 12
 ISA_BUS = "isa.0"
+PCI_BUS = "pci.0"
+PCI_PORTS = (Window(0, 0xCF7), Window(0xD00, 0xFFFF))
+VIDEO_MEMORY = Window(0xA0000, 0xBFFFF)
+"""With the windows for BARs, what the root bus gets of the address spaces."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ class Pc:
         if self.power is not None:
             self.power.map(self.ports)
         self._add_objects()
+        self._make_pci()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -143,6 +153,20 @@ class Pc:
         self.isa.plug(device, self.environment)
         self.environment.unattached.add_numbered_child("device", device)
 
+    def _make_pci(self) -> None:
+        self.pci = PciBus(Fabric(self.environment))
+        self.environment.buses[PCI_BUS] = self.pci
+        self.environment.unattached.add_child(PCI_BUS, self.pci)
+        self.pci_host = PciHost(self.pci, self.environment.requests.guest_reset)
+        self.pci_host.map(self.ports)
+        self.i440fx = I440Fx(settings={"addr": "0.0"})
+        self.piix3 = Piix3(settings={"addr": "1.0", "multifunction": True})
+        for device in (self.i440fx, self.piix3):
+            self.pci.plug(device, self.environment)
+            self.environment.unattached.add_numbered_child("device", device)
+        self._fixed["pci-host"] = self.pci_host
+        self._fixed["i440fx"] = self.i440fx.function
+
     def _add_serial(self, index: int) -> IsaSerial:
         serial = IsaSerial(settings={"index": index})
         self._add(serial)
@@ -172,6 +196,8 @@ class Pc:
         devices = dict(self._fixed)
         for name, plugged in self.plugged.items():
             devices.update({f"{name}:{part}": core for part, core in plugged.parts().items()})
+        # Last, so that interrupt routes that were loaded meet the levels that belong to them.
+        devices["piix3"] = self.piix3.function
         return devices
 
     def connect_cpu(self, vcpu: Vcpu) -> None:
@@ -183,6 +209,13 @@ class Pc:
         """Put every device into power-on state. Holds the machine lock."""
         for device in self.devices.values():
             device.reset()
+
+    def act_as_firmware(self) -> None:
+        """Leave devices as firmware does when it starts a kernel. Follows `reset`. Holds the machine lock."""
+        pci_setup.initialize(self.pci, self.piix3.function, self.ports, self._pci_windows())
+
+    def _pci_windows(self) -> pci_setup.Windows:
+        return pci_setup.pc_windows(self.low_memory, HIGH_MEMORY + self.high_memory)
 
     def press_power_button(self) -> None:
         """Without ACPI a PC's button cannot tell the guest anything. Holds the machine lock."""
@@ -200,7 +233,12 @@ class Pc:
         if self.power is None:
             return ()
         ports = tuple((serial.settings["iobase"], serial.settings["irq"]) for serial in self.serials)
-        return build(AcpiHardware(cpus=self.config.cpus, serial_ports=ports))
+        return build(AcpiHardware(cpus=self.config.cpus, serial_ports=ports, pci=self._acpi_pci()))
+
+    def _acpi_pci(self) -> AcpiPciHost:
+        windows = self._pci_windows()
+        memory = [VIDEO_MEMORY] + [Window(window.at, window.end - 1) for window in (windows.low, windows.high)]
+        return AcpiPciHost(io=PCI_PORTS, memory=tuple(memory))
 
     def save(self) -> dict[str, Any]:
         """All device states as plain values, by device name. Holds the machine lock."""

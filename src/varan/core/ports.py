@@ -51,9 +51,11 @@ class PortSpace:
         for port in range(base, base + count):
             if port in self._readers:
                 raise ValueError(f"{name}: port {port:#x} is taken already")
-        for port in range(base, base + count):
-            self._readers[port] = (read, port - base, width)
-            self._writers[port] = (write, port - base, width)
+        for offset in range(count):
+            # An access that would cross the end of the range is split as a wide one is.
+            fits = min(width, 1 << (count - offset).bit_length() - 1)
+            self._readers[base + offset] = (read, offset, fits)
+            self._writers[base + offset] = (write, offset, fits)
         self._ranges.append(PortRange(base, count, width, name))
 
     def unmap(self, base: int) -> None:

@@ -16,6 +16,7 @@ DRIVERS: dict[str, str] = {
     "ib700": "watchdog.ib700",
     "isa-debugcon": "char.isa_debugcon",
     "isa-serial": "char.isa_serial",
+    "pci-bridge": "pci.bridge",
     "pvpanic": "panic.pvpanic",
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
@@ -30,6 +31,7 @@ OBJECTS: dict[str, str] = {
 BASES: dict[str, str] = {
     "device": "pluggable",
     "isa-device": "isa",
+    "pci-device": "pci.device",
 }
 """Abstract types of devices, likewise."""
 

@@ -42,6 +42,9 @@ class Board(Protocol):
     def reset(self) -> None:
         """Put every device into power-on state. The caller holds the machine lock."""
 
+    def act_as_firmware(self) -> None:
+        """Leave devices as firmware does when it starts a kernel. The caller holds the machine lock."""
+
     def press_power_button(self) -> None:
         """Tell the guest by ACPI, where the board has it. The caller holds the machine lock."""
 

@@ -243,6 +243,8 @@ class Machine:
         """Put all devices and vCPUs into reset state and load what boots; nothing may be running."""
         with self.lock:
             self.board.reset()
+            if self.boot is not None and not self.boot.is_firmware:
+                self.board.act_as_firmware()
             state = self.boot.install(self.memory) if self.boot else None
         for vcpu in self.vcpus:
             await vcpu.call(lambda vcpu: vcpu.reset())

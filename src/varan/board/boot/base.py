@@ -23,6 +23,9 @@ class BootProgram(Protocol):
     Files are opened and checked when it is made, so that a bad one is reported before a machine exists.
     """
 
+    is_firmware: bool
+    """Whether it sets the board's devices up by itself."""
+
     def install(self, memory: MemorySpace) -> CpuState:
         """Put the program into guest memory; the state in which the first vCPU starts it.
 

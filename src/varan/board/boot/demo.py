@@ -15,6 +15,8 @@ RSI = 6
 class DemoBoot:
     """The demonstration guest, loaded at `image.LOAD_ADDRESS` and entered in 64-bit mode."""
 
+    is_firmware = False
+
     def __init__(self, memory: MemorySpace) -> None:
         """Raises BootError when `memory` is too small for it."""
         if memory.ram_slice(0, image.MEMORY_END) is None:

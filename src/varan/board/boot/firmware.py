@@ -18,6 +18,8 @@ SHADOW_SIZE = 128 << 10
 class FirmwareBoot:
     """A BIOS image. Maps its ROM once, when it is made; each reset renews the copy below 1 MiB."""
 
+    is_firmware = True
+
     def __init__(self, memory: MemorySpace, path: str) -> None:
         """Read and check the file and map it into `memory`. Raises BootError."""
         file = BootFile(path, "firmware")

@@ -42,6 +42,8 @@ class InitrdPlace(NamedTuple):
 class LinuxBoot:
     """A kernel (bzImage or ELF vmlinux), perhaps an initrd, and a command line."""
 
+    is_firmware = False
+
     def __init__(
         self, memory: MemorySpace, kernel: str, initrd: str | None = None, append: str = "", acpi: Sequence[Table] = ()
     ) -> None:

@@ -11,6 +11,8 @@ from varan.guest import image
 class NothingBoot:
     """A few hundred bytes of real-mode code where a boot sector would be."""
 
+    is_firmware = False
+
     def install(self, memory: MemorySpace) -> CpuState:
         """Copy it to `image.NOTHING_ADDRESS`. Raises BootError."""
         longmode.put(memory, image.NOTHING_ADDRESS, image.nothing())

@@ -1,0 +1,147 @@
+"""PCI-to-PCI bridges (PCI-to-PCI Bridge Architecture 1.2): bus numbers, and the windows that they forward."""
+
+from __future__ import annotations
+
+from varan.devices.environment import Environment
+from varan.devices.pci import registers as r
+from varan.devices.pci.bus import Fabric, PciBus
+from varan.devices.pci.device import PciDevice
+from varan.devices.pci.function import PciFunction
+from varan.devices.pci.layout import Identity
+
+PCI_BRIDGE = Identity(vendor=0x1B36, device=0x0001, class_code=0x060400)
+"""QEMU's pci-bridge (docs/specs/pci-ids.txt of the QEMU sources)."""
+
+IO_GRANULE = 1 << 12
+MEMORY_GRANULE = 1 << 20
+WINDOW_32 = 0x01
+"""I/O window: addresses have 32 bits. Prefetchable window: they have 64."""
+ADDRESS_BITS = 0xF0
+CONTROL_WRITABLE = 0x0FFF
+CONTROL_ISA = 0x04
+ISA_BLOCK = 0x400
+"""With ISA enable set, only the first quarter of each kilobyte of I/O space is forwarded."""
+
+
+class BridgeFunction(PciFunction):
+    """A type 1 header, and the bus behind it, `secondary`."""
+
+    secondary: PciBus
+
+    def __init__(self, identity: Identity, fabric: Fabric, name: str = "", interrupt_pin: int = 0) -> None:
+        super().__init__(identity, name=name, interrupt_pin=interrupt_pin, header=r.HEADER_BRIDGE)
+        self.secondary = PciBus(fabric, self)
+        self.secondary.first_slot = 1
+        for offset in (r.PRIMARY_BUS, r.SECONDARY_BUS, r.SUBORDINATE_BUS, r.SECONDARY_LATENCY):
+            self.add_register(offset, 1, writable=0xFF)
+        for offset in (r.IO_BASE, r.IO_LIMIT):
+            self.add_register(offset, 1, WINDOW_32, writable=ADDRESS_BITS)
+        self.add_register(r.SECONDARY_STATUS, 2, r.STATUS_MEDIUM_DEVSEL, clearable=r.STATUS_ERRORS)
+        for offset in (r.MEMORY_BASE, r.MEMORY_LIMIT):
+            self.add_register(offset, 2, writable=0xFFF0)
+        for offset in (r.PREFETCHABLE_BASE, r.PREFETCHABLE_LIMIT):
+            self.add_register(offset, 2, WINDOW_32, writable=0xFFF0)
+        for offset in (r.PREFETCHABLE_BASE_UPPER, r.PREFETCHABLE_LIMIT_UPPER, r.IO_BASE_UPPER):
+            self.add_register(offset, 4, writable=0xFFFFFFFF)
+        self.add_register(r.BRIDGE_CONTROL, 2, writable=CONTROL_WRITABLE)
+        self.on_config_write(self._config_written)
+
+    @property
+    def io_window(self) -> tuple[int, int]:
+        """First and last port that the registers name; a first one above the last names none."""
+        base = self.register(r.IO_BASE, 1) & ADDRESS_BITS
+        limit = self.register(r.IO_LIMIT, 1) & ADDRESS_BITS
+        upper = self.register(r.IO_BASE_UPPER, 4)
+        first = base << 8 | (upper & 0xFFFF) << 16
+        return first, limit << 8 | (upper >> 16) << 16 | IO_GRANULE - 1
+
+    @property
+    def memory_window(self) -> tuple[int, int]:
+        """First and last address of the memory window."""
+        first = (self.register(r.MEMORY_BASE, 2) & 0xFFF0) << 16
+        return first, (self.register(r.MEMORY_LIMIT, 2) & 0xFFF0) << 16 | MEMORY_GRANULE - 1
+
+    @property
+    def prefetchable_window(self) -> tuple[int, int]:
+        """First and last address of the prefetchable memory window."""
+        first = (self.register(r.PREFETCHABLE_BASE, 2) & 0xFFF0) << 16
+        last = (self.register(r.PREFETCHABLE_LIMIT, 2) & 0xFFF0) << 16 | MEMORY_GRANULE - 1
+        first |= self.register(r.PREFETCHABLE_BASE_UPPER, 4) << 32
+        return first, last | self.register(r.PREFETCHABLE_LIMIT_UPPER, 4) << 32
+
+    def set_io_window(self, start: int, end: int) -> None:
+        """Write the registers, as the guest would, for ports `start` to `end - 1`; an empty run closes the window."""
+        first, last = _bounds(start, end, IO_GRANULE)
+        self.write_config(r.IO_BASE_UPPER, 4, first >> 16 | (last >> 16) << 16)
+        self.write_config(r.IO_BASE, 2, first >> 8 & ADDRESS_BITS | (last >> 8 & ADDRESS_BITS) << 8)
+
+    def set_memory_window(self, start: int, end: int) -> None:
+        """Likewise for the memory window."""
+        first, last = _bounds(start, end, MEMORY_GRANULE)
+        self.write_config(r.MEMORY_BASE, 4, first >> 16 & 0xFFF0 | (last >> 16 & 0xFFF0) << 16)
+
+    def set_prefetchable_window(self, start: int, end: int) -> None:
+        """Likewise for the prefetchable memory window."""
+        first, last = _bounds(start, end, MEMORY_GRANULE)
+        self.write_config(r.PREFETCHABLE_BASE_UPPER, 4, first >> 32)
+        self.write_config(r.PREFETCHABLE_LIMIT_UPPER, 4, last >> 32)
+        self.write_config(r.PREFETCHABLE_BASE, 4, first >> 16 & 0xFFF0 | (last >> 16 & 0xFFF0) << 16)
+
+    def forwarded(self, io: bool, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of the run from `start` to `end` that the bridge passes on to its secondary bus, lowest first."""
+        if not self.command & (r.COMMAND_IO if io else r.COMMAND_MEMORY):
+            return []
+        windows = [self.io_window] if io else sorted((self.memory_window, self.prefetchable_window))
+        parts = []
+        for first, last in windows:
+            low, high = max(start, first), min(end, last + 1)
+            if low < high:
+                parts.append((low, high))
+                start = high
+        if io and self.register(r.BRIDGE_CONTROL, 2) & CONTROL_ISA:
+            return [piece for low, high in parts for piece in _without_isa(low, high)]
+        return parts
+
+    def _config_written(self, offset: int, size: int) -> None:
+        if offset < r.HEADER_END:
+            self.secondary.remap()
+
+
+def _bounds(start: int, end: int, granule: int) -> tuple[int, int]:
+    """First and last address for base and limit registers; an empty run gets its base above its limit."""
+    return (start, end - 1) if start < end else (granule, 0)
+
+
+def _without_isa(start: int, end: int) -> list[tuple[int, int]]:
+    """The parts of a run of ports that lie in the first quarter of their kilobyte."""
+    pieces = []
+    for block in range(start // ISA_BLOCK * ISA_BLOCK, end, ISA_BLOCK):
+        low, high = max(start, block), min(end, block + ISA_BLOCK // 4)
+        if low < high:
+            pieces.append((low, high))
+    return pieces
+
+
+class PciBridge(PciDevice):
+    """`-device pci-bridge`: a bridge without a hot-plug controller of its own."""
+
+    type_name = "pci-bridge"
+    abstract = False
+    description = "Standard PCI Bridge"
+
+    def make_function(self, environment: Environment) -> BridgeFunction:
+        bus = self.bus
+        assert isinstance(bus, PciBus)
+        self._function = BridgeFunction(PCI_BRIDGE, bus.fabric, name=self.type_name)
+        return self._function
+
+    def realize(self, environment: Environment, bus: PciBus) -> None:
+        super().realize(environment, bus)
+        secondary = self._function.secondary
+        secondary.hotplug = bus.hotplug
+        self.add_child(self.id or "pci.1", secondary)
+
+    def unrealize(self) -> None:
+        super().unrealize()
+        self._function.secondary.remap()
+        self._function.secondary.remove_from_parent()

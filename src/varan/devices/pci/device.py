@@ -1,0 +1,84 @@
+"""`PciDevice`: what `-device` puts on a PCI bus."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, ClassVar
+
+from varan.core.properties import Property
+from varan.core.state import Device
+from varan.devices.environment import Environment
+from varan.devices.pci import address
+from varan.devices.pci.bar import Rom
+from varan.devices.pci.bus import PciBus
+from varan.devices.pci.function import PciFunction
+from varan.devices.pci.registers import ROM_INDEX
+from varan.devices.pluggable import PluggableDevice
+from varan.errors import GenericError, InvalidParameterValue
+
+LARGEST_ROM = 16 << 20
+
+
+class PciDevice(PluggableDevice):
+    """One function on a PCI bus. Subclasses make its core in `make_function`, and name further ones in `parts`."""
+
+    type_name = "pci-device"
+    bus_type = "PCI"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property("addr", "str", "Slot and optional function number, example: 06.0 or 06", default=""),
+        Property("multifunction", "bool", "further functions share the slot", default=False),
+        Property("romfile", "str", "file with the expansion ROM's contents", default=""),
+        Property("rombar", "uint32", "whether the guest sees the expansion ROM (0 or 1)", default=1),
+    )
+    function: PciFunction
+    _rom: bytes | None = None
+
+    def make_function(self, environment: Environment) -> PciFunction:
+        """The function with its BARs and capabilities, not on a bus yet. Raises VaranError."""
+        raise NotImplementedError
+
+    async def acquire(self, environment: Environment) -> None:
+        if self.settings["romfile"] and self.settings["rombar"]:
+            self._rom = await asyncio.to_thread(_read_rom, self.settings["romfile"])
+
+    def realize(self, environment: Environment, bus: PciBus) -> None:
+        devfn = self._choose_place(bus)
+        self.function = self.make_function(environment)
+        self.function.device = self
+        if self._rom is not None:
+            self.function.add_bar(ROM_INDEX, Rom(self._rom, f"{self.type_name}.rom"))
+        bus.attach(self.function, devfn, multifunction=self.settings["multifunction"])
+        self.settings = {**self.settings, "addr": address.show(devfn)}
+
+    def _choose_place(self, bus: PciBus) -> int:
+        given = self.settings["addr"]
+        if not given:
+            slot = bus.free_slot()
+            if slot is None:
+                raise GenericError(f"PCI: no slot/function available for {self.type_name}, all in use or reserved")
+            return slot * address.FUNCTIONS
+        devfn = address.parse(given)
+        if devfn is None:
+            raise InvalidParameterValue("addr", "a slot, or a slot and a function (hexadecimal slot.function)")
+        return devfn
+
+    def unrealize(self) -> None:
+        bus = self.function.bus
+        if bus is not None:
+            bus.detach(self.function)
+
+    def parts(self) -> dict[str, Device[Any]]:
+        return {"pci": self.function}
+
+
+def _read_rom(path: str) -> bytes:
+    """The contents of a ROM file. Raises GenericError."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_ROM + 1)
+    except OSError as error:
+        raise GenericError(f'failed to find romfile "{path}": {error.strerror}') from None
+    if not 0 < len(data) <= LARGEST_ROM:
+        raise GenericError(f'romfile "{path}": an expansion ROM has 1 byte to {LARGEST_ROM >> 20} MiB')
+    return data
