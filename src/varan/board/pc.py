@@ -9,7 +9,8 @@ from typing import Any
 from varan.accel.base import Vcpu
 from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
-from varan.board.boot.acpi.hardware import AcpiHardware, PciHost as AcpiPciHost, Window
+from varan.board.boot.acpi.hardware import AcpiHardware, Window
+from varan.board.boot.acpi.hardware import PciHost as AcpiPciHost
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.objects import (
