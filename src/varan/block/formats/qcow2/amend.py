@@ -13,9 +13,10 @@ from varan.block.formats.qcow2.buffers import zeros
 from varan.block.formats.qcow2.cache import TableCache
 from varan.block.formats.qcow2.entries import make_editor
 from varan.block.formats.qcow2.header import default_feature_names
-from varan.block.formats.qcow2.metadata import DEFAULT_REFCOUNT_CACHE, Metadata
+from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.refcounts import RefcountCodec
 from varan.block.formats.qcow2.runs import Kind, make_mapper
+from varan.block.formats.qcow2.tuning import cache_limits
 from varan.core.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -212,8 +213,9 @@ class Amendment:
             metadata.geometry = metadata.header.geometry
             counts = metadata.refcounts
             counts.geometry, counts.per_block = metadata.geometry, metadata.geometry.refcounts_per_block
-            codec = RefcountCodec(bits)
-            counts.cache = TableCache(metadata.file, codec, metadata.geometry.cluster_size, DEFAULT_REFCOUNT_CACHE)
+            size = metadata.geometry.cluster_size
+            _, limit = cache_limits(self.node.options.driver_options, size)
+            counts.cache = TableCache(metadata.file, RefcountCodec(bits), size, limit)
             await metadata.reload()
 
     async def _downgrade(self) -> None:

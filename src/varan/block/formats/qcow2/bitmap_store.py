@@ -14,6 +14,7 @@ from varan.block.formats.qcow2 import bitmap_directory as directory
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.bitmap_directory import Entry, Extension
 from varan.block.formats.qcow2.metadata import Metadata
+from varan.block.formats.qcow2.tuning import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +134,7 @@ async def replace_directory(metadata: Metadata, entries: Sequence[Entry], droppe
     _make_fit(metadata)
     await metadata.write_header()
     await metadata.file.flush()
-    metadata.guard.protect(offset, len(data) if entries else 0)
+    metadata.guard.protect(offset, len(data) if entries else 0, Structure.BITMAP_DIRECTORY)
     if former is not None:
         dropped = dropped + _clusters(metadata, former.offset, former.size)
     for first, count in dropped:

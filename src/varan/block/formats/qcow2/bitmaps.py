@@ -15,6 +15,7 @@ from varan.block.formats.qcow2 import bitmap_directory as directory
 from varan.block.formats.qcow2 import bitmap_store as store
 from varan.block.formats.qcow2.bitmap_directory import Entry
 from varan.block.formats.qcow2.metadata import Metadata
+from varan.block.formats.qcow2.tuning import Structure
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node
@@ -67,10 +68,10 @@ class Bitmaps:
         size = self._metadata.header.cluster_size
         for entry in await store.read_directory(self._metadata):
             for first, count in await store.clusters_of(self._metadata, entry):
-                self._metadata.guard.protect(first * size, count * size)
+                self._metadata.guard.protect(first * size, count * size, Structure.BITMAP_DIRECTORY)
         extension = store.extension_of(self._metadata)
         if extension is not None:
-            self._metadata.guard.protect(extension.offset, extension.size)
+            self._metadata.guard.protect(extension.offset, extension.size, Structure.BITMAP_DIRECTORY)
 
     def _track(self) -> None:
         """See writes from now on, and save on closing."""

@@ -110,6 +110,14 @@ class TableCache:
                 if not excess:
                     break
 
+    def drop_unused(self) -> None:
+        """Drop clean tables that were not looked at since the last call."""
+        for table in list(self._tables.values()):
+            if table.recent:
+                table.recent = False
+            elif not table.dirty:
+                del self._tables[table.offset]
+
     def touch(self, table: Table, low: int, high: int) -> None:
         """Entries `low` to `high` (exclusive) were changed."""
         if table.high > table.low:

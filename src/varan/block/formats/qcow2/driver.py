@@ -18,6 +18,7 @@ from varan.block.base import (
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.formats.qcow2.opening import read_header
+from varan.block.formats.qcow2.tuning import OVERLAP_OPTIONS
 
 
 class Qcow2Driver(Driver):
@@ -34,8 +35,7 @@ class Qcow2Driver(Driver):
         "pass-discard-request": "bool",
         "pass-discard-snapshot": "bool",
         "pass-discard-other": "bool",
-        "overlap-check": "str",
-        "overlap-check.template": "str",
+        **OVERLAP_OPTIONS,
         "cache-size": "size",
         "l2-cache-size": "size",
         "l2-cache-entry-size": "size",

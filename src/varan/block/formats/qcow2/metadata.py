@@ -22,17 +22,17 @@ from typing import Any
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
+from varan.block.formats.qcow2 import tuning
 from varan.block.formats.qcow2.buffers import read_padded
 from varan.block.formats.qcow2.cache import Table, TableCache, write_pieces
 from varan.block.formats.qcow2.guard import Guard
 from varan.block.formats.qcow2.header import Header, parse_header
 from varan.block.formats.qcow2.refcounts import RefcountCodec, Refcounts
 from varan.block.formats.qcow2.runs import Kind, Run, make_mapper
+from varan.block.formats.qcow2.tuning import Structure
 from varan.block.lazy import Lock
 
 MAX_SLICE = 64 << 10
-DEFAULT_L2_CACHE = 32 << 20
-DEFAULT_REFCOUNT_CACHE = 8 << 20
 
 
 class L2Codec:
@@ -69,11 +69,13 @@ class Metadata:
             raise BlockError(ErrorKind.INVALID, "l2-cache-entry-size must be a power of two of 512 up to the cluster")
         self.slice_bytes = slice_bytes
         self.slice_entries = slice_bytes // (8 * self.geometry.words_per_entry)
-        self.l2 = TableCache(file, L2Codec(), slice_bytes, int(options.get("l2-cache-size") or DEFAULT_L2_CACHE))
-        limit = int(options.get("refcount-cache-size") or DEFAULT_REFCOUNT_CACHE)
-        blocks = TableCache(file, RefcountCodec(self.geometry.refcount_bits), size, limit)
+        l2_limit, block_limit = tuning.cache_limits(options, size)
+        self.l2 = TableCache(file, L2Codec(), slice_bytes, l2_limit)
+        blocks = TableCache(file, RefcountCodec(self.geometry.refcount_bits), size, block_limit)
         self.refcounts = Refcounts(file, self.geometry, blocks)
-        self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, self.mark_corrupt)
+        wanted = tuning.guarded(options)
+        self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, wanted, self.mark_corrupt)
+        self.refcounts.reserves_blocks = Structure.REFCOUNT_BLOCK in wanted
         self.refcounts.mark = self.mark_corrupt
         self.mapper = make_mapper(self.geometry, zero_flag=header.version >= 3, data_file=header.has_data_file)
         self.busy: dict[object, tuple[int, int]] = {}
@@ -225,7 +227,7 @@ class Metadata:
             table = self.l2.add(offset + at, linked=False)
             if source is not None:
                 table.entries[:] = source[at // 8 : (at + self.slice_bytes) // 8]
-        self.guard.protect(offset, size)
+        self.guard.protect(offset, size, Structure.ACTIVE_L2)
         self.l1[l1_index] = offset | q.COPIED
         self.l1_dirty.add(l1_index)
         if old:
@@ -306,7 +308,7 @@ class Metadata:
         await self.write_bytes(q.AT_REFCOUNT_TABLE, struct.pack(">QI", counts.table_offset, clusters))
         await self.file.flush()
         self.header.refcount_table_offset, self.header.refcount_table_clusters = counts.table_offset, clusters
-        self.guard.protect(counts.table_offset, clusters * size)
+        self.guard.protect(counts.table_offset, clusters * size, Structure.REFCOUNT_TABLE)
         self.guard.release(old[0], old[1] * size)
         counts.moved_from = None
         counts.release(old[0] // size, old[1])
@@ -335,6 +337,11 @@ class Metadata:
             raise
         if freed and self.freed is not None:
             await self.freed(freed)
+
+    def drop_unused(self) -> None:
+        """Forget tables that nobody has looked at since the last time."""
+        self.l2.drop_unused()
+        self.refcounts.cache.drop_unused()
 
     def drop_caches(self) -> None:
         """Forget cached tables; nothing may be dirty."""
@@ -370,7 +377,7 @@ class Metadata:
         await self.write_bytes(q.AT_L1, struct.pack(">IQ", entries, first * size))
         await self.file.flush()
         self.l1, header.l1_size, header.l1_table_offset = grown, entries, first * size
-        self.guard.protect(first * size, entries * 8)
+        self.guard.protect(first * size, entries * 8, Structure.ACTIVE_L1)
         if old_clusters:
             self.guard.release(old_offset, old_clusters * size)
             self.refcounts.release(old_offset // size, old_clusters)

@@ -32,6 +32,8 @@ from varan.block.permissions import format_permissions
 from varan.block.ranges import RangeLock
 
 if TYPE_CHECKING:
+    import asyncio
+
     from varan.block.formats.qcow2.bitmaps import Bitmaps
 
 
@@ -65,6 +67,8 @@ class Qcow2Node(Node):
         """Called with (offset, length) after each change that the guest sees."""
         self.close_hooks: list[Callable[[], Awaitable[None]]] = []
         """Awaited when a writable node is closed, before its metadata are finished."""
+        self.cleaning: asyncio.TimerHandle | None = None
+        """Drops tables that nobody uses."""
         self.guarded = not header.has_data_file
         self.metadata = Metadata(header, file, file, options.driver_options)
         self.writer: Writer

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
+from varan.block.formats.qcow2 import tuning
 from varan.block.formats.qcow2.buffers import read_padded
 from varan.block.formats.qcow2.compression import Compression
 from varan.block.formats.qcow2.header import Header, HeaderError, parse_header
 from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.writer import Writer
+from varan.block.lazy import asyncio
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node
@@ -33,10 +35,24 @@ async def read_header(file: Node) -> Header:
         raise
 
 
+def _drop_unused_tables(node: Qcow2Node, seconds: int) -> None:
+    """From now on, every so many seconds, as long as the node is open. Tools, which end soon, need no such thing."""
+    if not seconds or node.options.inline:
+        return
+    loop = asyncio.get_running_loop()
+
+    def drop() -> None:
+        node.metadata.drop_unused()
+        node.cleaning = loop.call_later(seconds, drop)
+
+    node.cleaning = loop.call_later(seconds, drop)
+
+
 async def prepare(node: Qcow2Node) -> None:
     """Load the tables, look at the feature bits, and attach what the image has. Raises BlockError."""
     header, metadata = node.header, node.metadata
     options = node.options.driver_options
+    seconds = tuning.clean_interval(options)
     _check_bits(node)
     _take_data_file(node)
     if header.crypt_method != q.CRYPT_NONE:
@@ -60,6 +76,7 @@ async def prepare(node: Qcow2Node) -> None:
         from varan.block.formats.qcow2 import bitmaps
 
         await bitmaps.attach(node)
+    _drop_unused_tables(node, seconds)
 
 
 def _check_bits(node: Qcow2Node) -> None:
@@ -113,6 +130,8 @@ def _pass_discards(node: Qcow2Node) -> None:
 
 async def finish(node: Qcow2Node) -> None:
     """Leave a clean image: hooks, metadata, whole sectors. Raises BlockError; what must be released is."""
+    if node.cleaning is not None:
+        node.cleaning.cancel()
     if not hasattr(node, "writer"):
         return
     try:

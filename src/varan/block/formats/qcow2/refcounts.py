@@ -95,6 +95,8 @@ class Refcounts:
         self._released: list[tuple[int, int]] = []
         self.reserved: set[int] = set()
         """Clusters known to hold metadata: handing one out means that the counts lie."""
+        self.reserves_blocks = True
+        """New refcount blocks are among them."""
         self.mark: Callable[[], Awaitable[None]] | None = None
         """Awaited when they do, before the error is raised."""
 
@@ -161,7 +163,8 @@ class Refcounts:
         block = self.cache.add(offset, linked=False)
         self.table[region] = offset
         self.table_dirty.append(region)
-        self.reserved.add(cluster)
+        if self.reserves_blocks:
+            self.reserved.add(cluster)
         if home == region:
             block.entries[cluster % self.per_block] = 1
         return block

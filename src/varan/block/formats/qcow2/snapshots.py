@@ -19,6 +19,7 @@ from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2 import references, snapshot_table
 from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.snapshot_table import NO_ICOUNT, Snapshot
+from varan.block.formats.qcow2.tuning import Structure
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node
@@ -74,9 +75,14 @@ async def attach(node: Qcow2Node) -> None:
     """Guard the snapshots' metadata against guest writes. Raises BlockError of kind CORRUPT."""
     metadata = node.metadata
     snapshots, length = await _read(metadata)
-    metadata.guard.protect(metadata.header.snapshots_offset, length)
+    guard = metadata.guard
+    guard.protect(metadata.header.snapshots_offset, length, Structure.SNAPSHOT_TABLE)
     for snapshot in snapshots:
-        metadata.guard.protect(snapshot.l1_offset, snapshot.l1_size * 8)
+        guard.protect(snapshot.l1_offset, snapshot.l1_size * 8, Structure.INACTIVE_L1)
+        if Structure.INACTIVE_L2 in guard.wanted:
+            for entry in await _snapshot_l1(metadata, snapshot):
+                if entry & q.OFFSET_MASK:
+                    guard.protect(entry & q.OFFSET_MASK, metadata.geometry.cluster_size, Structure.INACTIVE_L2)
 
 
 def resize_allowed(node: Qcow2Node, length: int) -> None:
@@ -161,7 +167,7 @@ async def create(
         await references.set_root_flags(metadata)
         await metadata.commit_locked(closing=True)
         await _write_table(metadata, [*snapshots, snapshot], length)
-        metadata.guard.protect(snapshot.l1_offset, len(l1) * 8)
+        metadata.guard.protect(snapshot.l1_offset, len(l1) * 8, Structure.INACTIVE_L1)
     if vm_state_size:
         await _drop_vm_state(node, vm_state_size)
     return snapshot
@@ -205,7 +211,7 @@ async def _write_table(metadata: Metadata, snapshots: list[Snapshot], old_length
     await metadata.file.flush()
     old_offset = header.snapshots_offset
     header.snapshots, header.snapshots_offset = len(snapshots), offset
-    metadata.guard.protect(offset, len(data))
+    metadata.guard.protect(offset, len(data), Structure.SNAPSHOT_TABLE)
     _give_back(metadata, old_offset, old_length)
 
 
