@@ -16,17 +16,20 @@ from varan.accel.base import HALTED, Exit, Vcpu
 from varan.accel.state import Activity, CpuState
 from varan.api.values import ShutdownCause
 from varan.chardev.base import Chardev
+from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
 from varan.core.irq import InterruptController, NoPin
 from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.qom import Container
-from varan.devices.environment import WakeCause
+from varan.devices.environment import Environment, WakeCause
 from varan.machine.cpus import cpu_type
 from varan.machine.lifecycle import Lifecycle
+from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
 from varan.machine.spec import Actions, MachineSpec, Topology
 from varan.machine.tree import Tree
+from varan.machine.userobjects import UserObjects
 from varan.machine.vcpus import VcpuHandle
 from varan.net.network import Network
 
@@ -141,6 +144,18 @@ class FakeMachine:
             for thread, vcpu in zip(self.threads, self.cpus, strict=True)
         ]
         self.tree = Tree(Container())
+        self.boot = None
+        self.environment = Environment(
+            self.memory,
+            self.ports,
+            self.lock,
+            TimerQueue(),
+            ManualClock(),
+            ManualClock(),
+            unattached=self.tree.unattached,
+        )
+        self.peripherals = Peripherals(self.tree, self.environment, ())
+        self.objects = UserObjects(self.tree, self.environment)
         self.cpu_objects = []
         for vcpu in self.vcpus:
             cpu = cpu_type("max")(vcpu.index, self.spec.arrangement.place(vcpu.index))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from varan.cli import logs
 from varan.cli.option import UsageError
 from varan.version import VERSION
-
-if TYPE_CHECKING:
-    from varan.core.qom import Object
 
 
 def machine_types() -> dict[str, str]:
@@ -74,44 +70,36 @@ def netdevs() -> str:
 
 def devices() -> str:
     """What -device help prints."""
-    from varan.devices import registry
+    from varan.devices import listing
 
-    rows = []
-    for name in sorted(registry.DRIVERS):
-        cls = registry.find(name)
-        assert cls is not None
-        if cls.user_creatable:
-            bus = f"bus {cls.bus_type}: " if cls.bus_type else ""
-            rows.append((name, f"{bus}{cls.description}"))
-    return _table("Devices:", rows)
+    return listing.drivers()
 
 
 def device_settings(driver: str) -> str:
     """What -device DRIVER,help prints. Raises UsageError for a driver there is not."""
-    from varan.devices import registry
+    from varan.devices import listing, registry
 
     cls = registry.find(driver)
     if cls is None or cls.abstract:
         raise UsageError(f"'{driver}' is not a valid device model name")
-    return _settings(f"{driver} options:", cls)
+    return listing.settings(cls)
 
 
 def objects() -> str:
     """What -object help prints."""
-    from varan.devices import registry
+    from varan.devices import listing
 
-    rows = [(name, cls.description) for name in sorted(registry.OBJECTS) if (cls := registry.find_object(name))]
-    return _table("List of user creatable objects:", rows)
+    return listing.object_types()
 
 
 def object_settings(kind: str) -> str:
     """What -object TYPE,help prints. Raises UsageError for a type there is not."""
-    from varan.devices import registry
+    from varan.devices import listing, registry
 
     cls = registry.find_object(kind)
     if cls is None:
         raise UsageError(f"Parameter 'qom-type' does not accept value '{kind}'")
-    return _settings(f"{kind} options:", cls)
+    return listing.settings(cls)
 
 
 def has_setting(driver: str, setting: str) -> bool:
@@ -129,22 +117,6 @@ def has_setting(driver: str, setting: str) -> bool:
         for name, one in candidate.all_properties().items()
         if name == setting
     )
-
-
-def _settings(title: str, cls: type[Object]) -> str:
-    rows = []
-    for name, one in sorted(cls.all_properties().items()):
-        if one.setting:
-            default = "" if one.required or one.default is None else f" (default: {_shown(one.default)})"
-            kind = "|".join(one.choices) if one.choices else one.type
-            rows.append((f"{name}=<{kind}>", f"{one.description}{default}"))
-    return _table(title, rows) if rows else f"There are no options for {cls.type_name}."
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return '""' if value == "" else str(value)
 
 
 def log_items() -> str:

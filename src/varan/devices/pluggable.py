@@ -87,6 +87,10 @@ class PluggableDevice(Object):
         """The register cores with declared state, by a name of their own, in the order of reset."""
         return {}
 
+    def details(self) -> list[str]:
+        """Lines about it beside its settings, for `info qtree`. Under the lock."""
+        return []
+
     def loaded(self) -> None:
         """Saved state has been put into the parts: bring what is not part of it up to date. Under the lock."""
 

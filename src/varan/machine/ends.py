@@ -30,7 +30,7 @@ class MachineEnds:
 
     def find_netdev(self, id: str) -> Any:
         """A network back end."""
-        raise VaranError(f"there is no netdev '{id}'")
+        return self._machine.network.find(id)
 
     def find_object(self, id: str) -> Any:
         """A user-made object."""

@@ -11,7 +11,7 @@ from varan.machine.machinetypes import PcMachine
 
 
 def test_devices_are_those_that_can_be_asked_for() -> None:
-    listed = {line.split()[0] for line in catalogue.devices().splitlines()[1:]}
+    listed = {line.split('"')[1] for line in catalogue.devices().splitlines()}
     assert {"isa-serial", "isa-debugcon"} <= listed
     assert "isa-device" not in listed
     for name in listed:
@@ -19,7 +19,7 @@ def test_devices_are_those_that_can_be_asked_for() -> None:
 
 
 def test_settings_of_a_device_come_with_type_text_and_default() -> None:
-    assert "  iobase=<uint32>    the port (default: 233)" in catalogue.device_settings("isa-debugcon")
+    assert "  iobase=<uint32>        - the port (default: 233)" in catalogue.device_settings("isa-debugcon")
     with pytest.raises(UsageError, match="'e1001' is not a valid device model name"):
         catalogue.device_settings("e1001")
 

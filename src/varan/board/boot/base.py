@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from varan.accel.state import CpuState
 from varan.core.memory import MemorySpace
@@ -15,6 +15,15 @@ class BootError(VaranError):
 
 class BadImage(ValueError):
     """What is wrong with the bytes of an image. Whoever knows the file's name makes a `BootError` of it."""
+
+
+class Placed(NamedTuple):
+    """Something that a boot program puts into memory: physical address, bytes, what it is, whether it is ROM."""
+
+    address: int
+    size: int
+    name: str
+    rom: bool = False
 
 
 class BootProgram(Protocol):
@@ -31,6 +40,9 @@ class BootProgram(Protocol):
 
         Called at every reset of the machine, while no vCPU runs. Raises BootError.
         """
+
+    def placed(self, memory: MemorySpace) -> list[Placed]:
+        """What `install` puts where, files by their names."""
 
     def wake(self, memory: MemorySpace) -> CpuState | None:
         """The state in which the first vCPU leaves its sleep (ACPI S3); None where only a reset goes on from there."""

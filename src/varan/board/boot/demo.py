@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varan.accel.state import CpuState
 from varan.board.boot import e820, longmode
-from varan.board.boot.base import BootError
+from varan.board.boot.base import BootError, Placed
 from varan.core.memory import MemorySpace
 from varan.guest import image
 
@@ -33,6 +33,10 @@ class DemoBoot:
         state.gprs[RDI] = sum(region.end - region.start for region in memory if region.ram and not region.readonly)
         state.gprs[RSI] = e820.ram_top(entries) or image.MEMORY_END
         return state
+
+    def placed(self, memory: MemorySpace) -> list[Placed]:
+        """The guest itself."""
+        return [Placed(image.LOAD_ADDRESS, len(image.demo()), "demonstration guest")]
 
     def wake(self, memory: MemorySpace) -> CpuState | None:
         """It never sleeps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from varan.accel.state import CpuState
-from varan.board.boot.base import BootError
+from varan.board.boot.base import BootError, Placed
 from varan.board.boot.files import BootFile
 from varan.core.memory import GuestRam, MemorySpace
 
@@ -46,6 +46,11 @@ class FirmwareBoot:
         if memory.write_ram(address, self._shadow) != len(self._shadow):
             raise BootError(f"the board has no memory at {address:#x} for firmware '{self._path}'")
         return CpuState()
+
+    def placed(self, memory: MemorySpace) -> list[Placed]:
+        """The ROM, and the copy of its end."""
+        size, shadow = self._rom.size, len(self._shadow)
+        return [Placed(ROM_END - size, size, self._path, rom=True), Placed(SHADOW_END - shadow, shadow, self._path)]
 
     def wake(self, memory: MemorySpace) -> CpuState | None:
         """The firmware starts as after a reset and finds out itself."""

@@ -18,7 +18,7 @@ from varan.accel.state import CpuState
 from varan.board.boot import bzimage, e820, elf, longmode, sniff
 from varan.board.boot.acpi.install import RSDP_ADDRESS, Installation
 from varan.board.boot.acpi.table import Table
-from varan.board.boot.base import BadImage, BootError
+from varan.board.boot.base import BadImage, BootError, Placed
 from varan.board.boot.files import BootFile
 from varan.board.boot.kernel import KernelImage
 from varan.core.memory import PAGE_SIZE, MemorySpace
@@ -76,6 +76,16 @@ class LinuxBoot:
     def wake(self, memory: MemorySpace) -> CpuState | None:
         """Where the kernel left word in the FACS."""
         return self._acpi.wake(memory) if self._acpi is not None else None
+
+    def placed(self, memory: MemorySpace) -> list[Placed]:
+        """Kernel, initrd, command line and zero page."""
+        placed = [Placed(segment.address, segment.size, self._file.path) for segment in self._image.segments]
+        if self._initrd is not None:
+            place = self._place_initrd(self._reserved(e820.memory_map(memory)))
+            placed.append(Placed(place.address, place.size, self._initrd.path))
+        placed.append(Placed(ZERO_PAGE, PAGE_SIZE, "zero page"))
+        placed.append(Placed(COMMAND_LINE, len(self._command_line) + 1, "command line"))
+        return placed
 
     def _reserved(self, entries: list[e820.Entry]) -> list[e820.Entry]:
         return self._acpi.reserve(entries) if self._acpi is not None else entries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from varan.accel.state import CODE_ACCESS, CpuState, Segment
 from varan.board.boot import longmode
+from varan.board.boot.base import Placed
 from varan.core.memory import MemorySpace
 from varan.guest import image
 
@@ -17,6 +18,10 @@ class NothingBoot:
         """Copy it to `image.NOTHING_ADDRESS`. Raises BootError."""
         longmode.put(memory, image.NOTHING_ADDRESS, image.nothing())
         return CpuState(rip=image.NOTHING_ADDRESS, cs=Segment(0, 0, 0xFFFF, CODE_ACCESS))
+
+    def placed(self, memory: MemorySpace) -> list[Placed]:
+        """The few hundred bytes."""
+        return [Placed(image.NOTHING_ADDRESS, len(image.nothing()), "nothing to boot")]
 
     def wake(self, memory: MemorySpace) -> CpuState | None:
         """It never sleeps."""
