@@ -52,7 +52,7 @@ class MsiCapability:
         return min(1 << (granted >> 4), self.vectors)
 
     def notify(self, vector: int) -> None:
-        """Raise interrupt `vector`: sent now, or pending while it is masked. Those beyond the allotted ones share them."""
+        """Raise interrupt `vector`: sent now, or pending while masked. Those beyond the allotted ones share them."""
         if not self.enabled:
             return
         vector %= self.allotted
