@@ -221,6 +221,13 @@ class Node(abc.ABC):
     async def read(self, offset: int, buffers: Buffers) -> None:
         """Fill `buffers` from `offset`. Raises BlockError."""
 
+    def read_now(self, offset: int, buffers: Buffers) -> bool:
+        """Fill `buffers` without waiting, on whatever thread this is, or say False (they may have changed then).
+
+        Only nodes that keep nothing about the content of their files can; the default cannot.
+        """
+        return False
+
     @abc.abstractmethod
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         """Write `buffers` at `offset`. Raises BlockError."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import types
+from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
+
+from varan.block.lazy import asyncio
 
 T = TypeVar("T")
 
@@ -21,3 +24,31 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise WouldSuspendError(f"{coroutine!r} has to wait: it needs an event loop")
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
+    """Run a coroutine on the spot as far as it gets; what has to wait goes on as a task of the running loop.
+
+    None: it is over already, and has returned. What it raises until then is raised here. Until it first waits there is
+    no current task.
+    """
+    try:
+        waiting = coroutine.send(None)
+    except StopIteration:
+        return None
+    return asyncio.get_running_loop().create_task(_go_on(coroutine, waiting))
+
+
+@types.coroutine
+def _go_on(coroutine: Coroutine[Any, Any, T], waiting: Any) -> Generator[Any, Any, T]:
+    while True:
+        try:
+            try:
+                value = yield waiting
+            except BaseException as error:
+                waiting = coroutine.throw(error)
+            else:
+                waiting = coroutine.send(value)
+        except StopIteration as done:
+            result: T = done.value
+            return result

@@ -18,6 +18,9 @@ DRIVERS: dict[str, str] = {
     "isa-serial": "char.isa_serial",
     "pci-bridge": "pci.bridge",
     "pvpanic": "panic.pvpanic",
+    "virtio-blk-pci": "virtio.blk_pci",
+    "virtio-blk-pci-non-transitional": "virtio.blk_pci",
+    "virtio-blk-pci-transitional": "virtio.blk_pci",
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
 
@@ -32,6 +35,7 @@ BASES: dict[str, str] = {
     "device": "pluggable",
     "isa-device": "isa",
     "pci-device": "pci.device",
+    "virtio-pci": "virtio.pci",
 }
 """Abstract types of devices, likewise."""
 

@@ -76,6 +76,9 @@ class RawNode(Node):
             await self._file.event("read_aio")
         await self._file.read(self._start + offset, buffers)
 
+    def read_now(self, offset: int, buffers: Buffers) -> bool:
+        return not self._file.listens and self._file.read_now(self._start + offset, buffers)
+
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         if self._file.listens:
             await self._file.event("write_aio")

@@ -110,6 +110,14 @@ class FileNode(Node):
         if rest:
             await self._wait(posix.read_whole, self._fd, offset, rest, at=offset)
 
+    def read_now(self, offset: int, buffers: Buffers) -> bool:
+        if self._direct is not None or not self._nowait_read or len(buffers) > posix.IOV_MAX:
+            return False
+        try:
+            return os.preadv(self._fd, buffers, offset, os.RWF_NOWAIT) == sum(map(len, buffers))
+        except OSError:
+            return False
+
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         self._unflushed = True
         sync = os.RWF_DSYNC if flags & Write.FUA and not self.options.cache_no_flush else 0

@@ -135,6 +135,11 @@ class VirtioDevice(Device[S]):
             if self.state.status & DRIVER_OK:
                 self.transport.config_changed()
 
+    def drop(self, chain: Chain, why: str) -> None:
+        """`fail` over the content of a chain that was popped, which is not given back."""
+        self.fail(why)
+        self.orphan_done(chain)
+
     def read_config(self, offset: int, size: int) -> int:
         """The driver reads `size` bytes of the configuration; what lies behind its end is zero."""
         return int.from_bytes(self.config()[offset : offset + size], "little")
@@ -183,6 +188,11 @@ class VirtioDevice(Device[S]):
         """The driver has set the queue up."""
         self.queues[index].enable()
 
+    def disable_queue(self, index: int) -> None:
+        """The driver takes the queue back; what is under way in it is not given back."""
+        self._orphans.update(self.queues[index].disconnect())
+        self.queues[index].state.enabled = False
+
     def kick(self, index: int) -> None:
         """The driver's doorbell."""
         if index < len(self.queues) and not self.state.broken:
@@ -214,6 +224,7 @@ class VirtioDevice(Device[S]):
     def forget_memory(self) -> None:
         """Let go of guest memory for good."""
         self._disconnect()
+        self.stopped()
         self._orphans.clear()
         self.ram.forget()
 
@@ -230,6 +241,7 @@ class VirtioDevice(Device[S]):
         if len(state.queues) != len(sizes) or any(map(int.__gt__, (queue.size for queue in state.queues), sizes)):
             raise StateError("the saved device has other queues than this one")
         self._disconnect()
+        self.stopped()
         super().load(state)
 
     def before_save(self) -> None:

@@ -129,12 +129,13 @@ class PackedRing:
     def set_notification(self, wanted: bool) -> None:
         """Ask the driver to notify (or not) when it makes the next chain available."""
         state = self._state
-        if not wanted:
-            _PUT_WORD(self._device, 2, DISABLE)
-        elif self._event_index:
+        if wanted and self._event_index:
             wrap = WRAP if state.available_wrap else 0
             _PUT_EVENT(self._device, 0, state.next_available | wrap, AT_DESCRIPTOR)
         else:
-            _PUT_WORD(self._device, 2, ENABLE)
+            flags = ENABLE if wanted else DISABLE
+            if _WORD(self._device, 2)[0] == flags:
+                return
+            _PUT_WORD(self._device, 2, flags)
         self._ram.memory.ram_written(state.device, 4)
         fence()

@@ -2,6 +2,7 @@
 
     chain = queue.pop()            the next chain of buffers, None when there is none
     queue.push(chain, written)     give it back
+    for chain in queue.chains()    all that there are, and then the driver is to notify again
     queue.notify()                 one interrupt for all that was given back, if the driver wants one
 
 A driver that breaks the queue's rules breaks its device (`VirtioDevice.fail`); nothing is raised. All calls are made
@@ -10,6 +11,7 @@ under the machine lock. Chains may be given back in any order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -101,12 +103,21 @@ class VirtQueue:
             self._in_flight[chain] = None
         return chain
 
-    def push(self, chain: Chain, written: int) -> None:
+    def chains(self) -> Iterator[Chain]:
+        """Pop until nothing is left, also of what comes meanwhile; the driver notifies of what comes after that."""
+        while True:
+            while (chain := self.pop()) is not None:
+                yield chain
+            self.set_notification(True)
+            if not self.available():
+                return
+
+    def push(self, chain: Chain, written: int, touched: int = 0) -> None:
         """Give `chain` back: the device has put `written` bytes into its writable buffers, from the first one on.
 
-        A chain from before a reset is only forgotten.
+        `touched`: bytes that may have changed, where they are more. A chain from before a reset is only forgotten.
         """
-        rest = written
+        rest = max(written, touched)
         for address, length in chain.writable_ranges:
             if rest <= 0:
                 break

@@ -118,7 +118,10 @@ class SplitRing:
         """Ask the driver to notify (or not) when it makes the next chain available."""
         state = self._state
         if not self._event_index:
-            _PUT_WORD(self._used, 0, 0 if wanted else NO_NOTIFY)
+            flags = 0 if wanted else NO_NOTIFY
+            if _WORD(self._used, 0)[0] == flags:
+                return
+            _PUT_WORD(self._used, 0, flags)
             self._ram.memory.ram_written(state.device, 2)
         elif wanted:
             _PUT_WORD(self._used, self._avail_event, state.next_available)

@@ -15,12 +15,11 @@ from tests.support.virtio_driver import (
     chain,
     start,
 )
+from tests.support.virtio_echo import Echo
 
 from varan.core.state import decode, encode
-from varan.devices.virtio.chain import Chain
-from varan.devices.virtio.device import NEEDS_RESET, VirtioDevice, VirtioState
+from varan.devices.virtio.device import NEEDS_RESET, VirtioState
 from varan.devices.virtio.features import RING_EVENT_IDX, RING_INDIRECT_DESC, RING_PACKED
-from varan.devices.virtio.queue import VirtQueue
 
 SPLIT = RING_INDIRECT_DESC
 PACKED = RING_INDIRECT_DESC | RING_PACKED
@@ -35,30 +34,9 @@ LAYOUTS = pytest.mark.parametrize(
 )
 
 
-class Echo(VirtioDevice[VirtioState]):
-    """Keeps what arrives until told to give it back."""
-
-    device_number = 42
-    state_type = VirtioState
-
-    def __init__(self, memory: GuestMemory, features: int = PACKED | RING_EVENT_IDX, size: int = 8) -> None:
-        super().__init__(memory.space, [size], features)
-        self.transport: CountingTransport = CountingTransport()
-        self.kept: list[Chain] = []
-
-    @property
-    def queue(self) -> VirtQueue:
-        return self.queues[0]
-
-    def handle_queue(self, queue: VirtQueue) -> None:
-        while (found := queue.pop()) is not None:
-            self.kept.append(found)
-
-    def answer(self, position: int = 0) -> None:
-        """Give one chain back with its own bytes reversed."""
-        found = self.kept.pop(position)
-        self.queue.push(found, found.scatter(found.gather(1 << 20)[::-1]))
-        self.queue.notify()
+def interrupts(device: Echo) -> CountingTransport:
+    assert isinstance(device.transport, CountingTransport)
+    return device.transport
 
 
 @pytest.fixture
@@ -69,7 +47,7 @@ def memory() -> GuestMemory:
 @LAYOUTS
 @pytest.mark.parametrize("indirect", [False, True])
 def test_chains_reach_the_device_and_come_back(memory: GuestMemory, features: int, indirect: bool) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     for round in range(20):
         text = [b"abc%d" % round, b"de"]
@@ -84,7 +62,7 @@ def test_chains_reach_the_device_and_come_back(memory: GuestMemory, features: in
 
 @LAYOUTS
 def test_chains_may_come_back_in_another_order(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     for text in (b"one", b"two", b"three"):
         driver.add(chain(memory, [text], [5]))
@@ -96,24 +74,24 @@ def test_chains_may_come_back_in_another_order(memory: GuestMemory, features: in
 
 @LAYOUTS
 def test_a_driver_that_wants_no_interrupt_gets_none(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     driver.suppress(interrupts=True)
     driver.add(chain(memory, [b"x"], [1]))
     device.kick(0)
     device.answer()
-    assert device.transport.used == []
+    assert interrupts(device).used == []
     driver.collect()
     driver.suppress(interrupts=False)
     driver.add(chain(memory, [b"x"], [1]))
     device.kick(0)
     device.answer()
-    assert device.transport.used == [0]
+    assert interrupts(device).used == [0]
 
 
 @LAYOUTS
 def test_several_chains_given_back_together_interrupt_once(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     driver.suppress(interrupts=False)
     for _ in range(3):
@@ -123,12 +101,12 @@ def test_several_chains_given_back_together_interrupt_once(memory: GuestMemory, 
         device.queue.push(found, 0)
     device.queue.notify()
     device.queue.notify()
-    assert device.transport.used == [0]
+    assert interrupts(device).used == [0]
 
 
 @LAYOUTS
 def test_notifications_are_asked_for_and_declined(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     driver.add(chain(memory, [b"x"], [1]))
     assert driver.must_kick()
@@ -146,14 +124,14 @@ def test_notifications_are_asked_for_and_declined(memory: GuestMemory, features:
 
 @LAYOUTS
 def test_chains_in_flight_are_taken_again_after_a_load(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     for text in (b"first", b"second", b"third"):
         driver.add(chain(memory, [text], [6]))
     device.kick(0)
     device.answer(1)
     saved = decode(VirtioState, encode(device.save()))
-    other = Echo(memory)
+    other = Echo(memory.space)
     other.load(saved)
     other.handle_queue(other.queue)
     assert [found.gather(100) for found in other.kept] == [b"first", b"third"]
@@ -167,7 +145,7 @@ def test_chains_in_flight_are_taken_again_after_a_load(memory: GuestMemory, feat
 
 @LAYOUTS
 def test_a_reset_is_over_when_requests_no_longer_use_guest_memory(memory: GuestMemory, features: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     driver.add(chain(memory, [b"x"], [1]))
     device.kick(0)
@@ -201,7 +179,7 @@ def test_a_reset_is_over_when_requests_no_longer_use_guest_memory(memory: GuestM
 def test_a_driver_that_breaks_the_rules_breaks_its_device(
     memory: GuestMemory, descriptors: list[tuple[int, int, int, int]], heads: list[int]
 ) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, SPLIT)
     assert isinstance(driver, SplitDriver)
     assert driver.descriptors == 0x1000
@@ -211,7 +189,7 @@ def test_a_driver_that_breaks_the_rules_breaks_its_device(
         driver.make_available(head)
     device.kick(0)
     assert device.status & NEEDS_RESET
-    assert device.transport.config == 1
+    assert interrupts(device).config == 1
     device.kick(0)
     device.set_status(0)
     (driver,) = start(device, memory, SPLIT)
@@ -224,7 +202,7 @@ def test_a_driver_that_breaks_the_rules_breaks_its_device(
 
 @pytest.mark.parametrize("flags", [4 | NEXT, 4])
 def test_a_packed_ring_that_breaks_the_rules_breaks_its_device(memory: GuestMemory, flags: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, PACKED)
     memory.write(driver.descriptors, struct.pack("<QIHH", 0x100, 17, 0, flags | 1 << 7))
     device.kick(0)
@@ -232,7 +210,7 @@ def test_a_packed_ring_that_breaks_the_rules_breaks_its_device(memory: GuestMemo
 
 
 def test_an_endless_packed_chain_breaks_the_device(memory: GuestMemory) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, PACKED)
     for index in range(8):
         memory.write(driver.descriptors + 16 * index, struct.pack("<QIHH", 0x100, 1, 0, NEXT | 1 << 7))
@@ -244,7 +222,7 @@ def test_an_endless_packed_chain_breaks_the_device(memory: GuestMemory) -> None:
 @pytest.mark.parametrize("where", ["descriptors", "driver", "device"])
 @pytest.mark.parametrize("address", [0x1001, 1 << 40, (1 << 64) - 4])
 def test_a_queue_out_of_memory_breaks_the_device(memory: GuestMemory, features: int, where: str, address: int) -> None:
-    device = Echo(memory)
+    device = Echo(memory.space)
     start(device, memory, features)
     setattr(device.queue.state, where, address)
     device.enable_queue(0)
@@ -269,7 +247,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_nothing_is_lost_whatever_happens_in_turn(features: int, steps: list[tuple[str, int]]) -> None:
     memory = GuestMemory()
-    device = Echo(memory)
+    device = Echo(memory.space)
     (driver,) = start(device, memory, features)
     sent, back = [], []
     for number, (step, *arguments) in enumerate(steps):
@@ -288,7 +266,7 @@ def test_nothing_is_lost_whatever_happens_in_turn(features: int, steps: list[tup
         elif step == "suppress":
             driver.suppress(interrupts=bool(arguments[0]))
         elif step == "move":
-            saved, device = device.save(), Echo(memory)
+            saved, device = device.save(), Echo(memory.space)
             device.load(saved)
             device.handle_queue(device.queue)
     device.kick(0)

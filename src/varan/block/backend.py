@@ -1,0 +1,126 @@
+"""Back ends: what stands between a device of a machine and the root of its block graph.
+
+A back end has a name that people know (`drive0`), a medium or none, and at most one device that uses it. The device's
+requests go through it, so that this is where they can be counted, held back, or waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from varan.block import request
+from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
+from varan.block.graph import Graph
+from varan.block.lazy import asyncio
+
+
+class BlockBackend:
+    """See the module's text. All methods are called on the graph's loop, `read_now` on any thread."""
+
+    def __init__(self, graph: Graph, name: str, node: Node | None = None, *, writeback: bool = True) -> None:
+        """`node`: the medium, which is held by somebody else as long as no device is attached.
+
+        `writeback`: whether devices start with a write cache, whose content a flush makes safe.
+        """
+        self.name = name
+        self.node = node
+        self.writeback = writeback
+        self.user: str | None = None
+        """The device that uses it, for messages ("device 'disk0'")."""
+        self.in_flight = 0
+        """Requests that have begun and not ended."""
+        self._graph = graph
+        self._edge: Edge | None = None
+        self._quick: Node | None = None
+        self._drained: asyncio.Future[None] | None = None
+
+    def attach(self, user: str, *, write: bool, share_write: bool = False) -> None:
+        """Let a device use the medium. Raises BlockError when another one does, or the medium does not allow it."""
+        if self.user is not None:
+            raise BlockError(ErrorKind.IN_USE, f"Drive '{self.name}' is already in use by {self.user}")
+        if self.node is not None:
+            wanted = Permission.CONSISTENT_READ | (Permission.WRITE if write else Permission.NONE)
+            shared = Permission.CONSISTENT_READ | Permission.WRITE_UNCHANGED | Permission.RESIZE
+            shared |= Permission.WRITE if share_write else Permission.NONE
+            self._edge = self._graph.attach(self.node, user, wanted, shared)
+            self._quick = self.node
+        self.user = user
+
+    async def detach(self) -> None:
+        """The device is gone; what it has begun ends first. Raises BlockError when the medium cannot be flushed."""
+        await self.drain()
+        self.user = None
+        self._quick = None
+        edge, self._edge = self._edge, None
+        if edge is not None:
+            await self._graph.detach(edge)
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a medium."""
+        return self.node is not None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the medium cannot be written."""
+        return self.node is not None and self.node.read_only
+
+    @property
+    def length(self) -> int:
+        """Bytes of the medium, 0 without one."""
+        return self.node.length if self.node is not None else 0
+
+    def read_now(self, offset: int, buffers: Buffers) -> bool:
+        """Fill `buffers` at once if that needs no waiting and nothing of the graph can be in the way.
+
+        Any thread, with the machine lock held. False: nothing is known about the buffers now, use `read`.
+        """
+        node = self._quick
+        length = sum(map(len, buffers))
+        return node is not None and offset + length <= node.length and node.read_now(offset, buffers)
+
+    async def read(self, offset: int, buffers: Buffers) -> None:
+        """Fill `buffers` from `offset`. Raises BlockError."""
+        await self._tracked(request.read(self._medium(), offset, buffers))
+
+    async def write(self, offset: int, buffers: Buffers, *, stable: bool = False) -> None:
+        """Write `buffers` at `offset`; `stable`: on stable storage when it returns. Raises BlockError."""
+        flags = Write.FUA if stable else Write.NONE
+        await self._tracked(request.write(self._medium(), offset, buffers, flags))
+
+    async def write_zeroes(self, offset: int, length: int, *, unmap: bool, stable: bool = False) -> None:
+        """Make the range read as zeros; `unmap`: its space may be given back. Raises BlockError."""
+        flags = Write.MAY_UNMAP if unmap else Write.NONE
+        flags |= Write.FUA if stable else Write.NONE
+        await self._tracked(request.zero(self._medium(), offset, length, flags))
+
+    async def discard(self, offset: int, length: int) -> None:
+        """The range's content matters no more. Raises BlockError."""
+        await self._tracked(request.discard(self._medium(), offset, length))
+
+    async def flush(self) -> None:
+        """Put what was written on stable storage. Raises BlockError."""
+        await self._tracked(self._medium().flush())
+
+    async def drain(self) -> None:
+        """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
+        while self.in_flight:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    def _medium(self) -> Node:
+        if self.node is None:
+            raise BlockError(ErrorKind.NOT_FOUND, "there is no medium", where=self.name)
+        return self.node
+
+    async def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
+        self.in_flight += 1
+        try:
+            await work
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight and self._drained is not None:
+                drained, self._drained = self._drained, None
+                drained.set_result(None)

@@ -1,0 +1,257 @@
+"""The virtio block device (VIRTIO 1.2, 5.2).
+
+The doorbell takes what the driver has made available, on the vCPU's thread. A read that needs not wait is answered
+there and then, which spares the guest the way through the loop and back; everything else goes to the loop, which runs
+requests side by side, straight from and into guest memory, and gives back together what is done together.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from varan.block import drive
+from varan.block.backend import BlockBackend
+from varan.block.base import BlockError, ErrorKind
+from varan.core.memory import MemorySpace
+from varan.devices.virtio import blk_layout as b
+from varan.devices.virtio.blk_request import BlkRequest, merge
+from varan.devices.virtio.device import VirtioDevice, VirtioState
+from varan.devices.virtio.features import DEFAULT
+from varan.devices.virtio.queue import VirtQueue
+
+log = logging.getLogger("varan.virtio")
+
+MOST_INLINE = 256 << 10
+"""Bytes up to which a read is done on the vCPU's thread."""
+
+
+class BlkState(VirtioState, kw_only=True):
+    """The driver's setting beside what all devices have."""
+
+    writeback: bool = True
+    """Whether completed writes may wait for a flush."""
+
+
+class VirtioBlk(VirtioDevice[BlkState]):
+    """See the module's text."""
+
+    device_number = 2
+    state_type = BlkState
+
+    def __init__(
+        self,
+        memory: MemorySpace,
+        backend: BlockBackend,
+        *,
+        lock: threading.RLock,
+        post: Callable[[Callable[[], None]], None],
+        shape: b.DiskShape,
+        serial: str = "",
+        features: int = DEFAULT,
+        queues: int = 1,
+        queue_size: int = 256,
+        seg_max: int = 0,
+        discard_granularity: int = b.SECTOR,
+    ) -> None:
+        """`post` runs something on the loop of the back end's graph. `features` are those of the queues, and the
+        block device's that an option can take away (F_DISCARD, F_WRITE_ZEROES, F_CONFIG_WCE)."""
+        self._backend = backend
+        self._lock = lock
+        self._post = post
+        self._shape = shape
+        self._serial = serial.encode()[: b.ID_BYTES]
+        self._seg_max = seg_max or queue_size - 2
+        self._granularity = max(discard_granularity, shape.logical_block)
+        self.inline = True
+        """Whether reads that need not wait are done on the vCPU's thread."""
+        self._todo: list[BlkRequest] = []
+        self._done: list[BlkRequest] = []
+        self._posted = self._batching = False
+        features |= b.F_SEG_MAX | b.F_GEOMETRY | b.F_BLK_SIZE | b.F_FLUSH | b.F_TOPOLOGY
+        if backend.read_only:
+            features = features & ~(b.F_DISCARD | b.F_WRITE_ZEROES) | b.F_RO
+        if queues > 1:
+            features |= b.F_MQ
+        super().__init__(memory, [queue_size] * queues, features)
+        self.stopped()
+
+    # What the driver sees
+
+    def config(self) -> bytes:
+        return b.pack_config(
+            self._shape,
+            self._backend.length,
+            most_buffers=self._seg_max,
+            queues=len(self.queues),
+            writeback=self.state.writeback,
+            discard_granularity=self._granularity,
+        )
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        at = b.WRITEBACK_OFFSET - offset
+        if self.features & b.F_CONFIG_WCE and 0 <= at < len(data):
+            self.state.writeback = bool(data[at])
+
+    def driver_ready(self) -> None:
+        # Without a way to flush, what has completed must be safe (5.2.6.2).
+        if not self.features & (b.F_FLUSH | b.F_CONFIG_WCE):
+            self.state.writeback = False
+        for queue in self.queues:
+            if queue.available():
+                self.handle_queue(queue)
+
+    def stopped(self) -> None:
+        self.state.writeback = self._backend.writeback
+        self._todo = self._forgotten(self._todo)
+
+    def _forgotten(self, requests: Sequence[BlkRequest]) -> list[BlkRequest]:
+        """Drop requests that were not begun: their chains use guest memory no more."""
+        for request in requests:
+            request.queue.push(request.chain, 0)
+        return []
+
+    def resized(self) -> None:
+        """The medium has another size: tell the driver."""
+        self.announce_config()
+
+    # On the vCPU's thread
+
+    def handle_queue(self, queue: VirtQueue) -> None:
+        todo = self._todo
+        # A driver on another vCPU could go on for ever while this one answers.
+        patience = queue.state.size
+        for chain in queue.chains():
+            request = BlkRequest(queue, chain)
+            patience -= 1
+            if not request.parse():
+                self.drop(chain, "a request without header or status")
+            elif patience < 0 or not self._answered(request):
+                todo.append(request)
+        queue.notify()
+        if todo and not self._posted:
+            self._posted = True
+            self._post(self._serve)
+
+    def _answered(self, request: BlkRequest) -> bool:
+        """Whether the request could be answered at once."""
+        if request.kind == b.T_IN:
+            if not self.inline or request.length > MOST_INLINE or not self._aligned(request):
+                return False
+            if not self._backend.read_now(request.offset, request.buffers):
+                return False
+            request.written = request.length
+        elif request.kind == b.T_GET_ID:
+            request.written = min(request.length, b.ID_BYTES)
+            request.chain.scatter(self._serial.ljust(b.ID_BYTES, b"\0")[: request.written])
+        elif request.kind in _WORK:
+            return False
+        else:
+            request.status = b.S_UNSUPP
+        request.answer()
+        return True
+
+    # On the loop
+
+    def _serve(self) -> None:
+        with self._lock:
+            self._posted = False
+            todo, self._todo = self._todo, []
+        self._batching = True
+        for run in merge(todo):
+            drive.start(self._perform(run))
+        self._batching = False
+        self._answer()
+
+    async def _perform(self, run: list[BlkRequest]) -> None:
+        first = run[0]
+        first_try = first if len(run) == 1 else _joined(run)
+        await self._attempt(first_try)
+        if first_try is not first:
+            for request in run:
+                if first_try.status == b.S_OK:
+                    request.written = request.length if request.kind == b.T_IN else 0
+                else:
+                    await self._attempt(request)
+        self._done += run
+        if not self._batching:
+            self._answer()
+
+    async def _attempt(self, request: BlkRequest) -> None:
+        try:
+            await _WORK[request.kind](self, request)
+        except BlockError as error:
+            refused = error.kind is ErrorKind.UNSUPPORTED and request.kind in (b.T_DISCARD, b.T_WRITE_ZEROES)
+            request.status = b.S_UNSUPP if refused else b.S_IOERR
+        except Exception:
+            # The guest waits for an answer, whatever is wrong with the host.
+            log.exception("a request to drive '%s' failed", self._backend.name)
+            request.status = b.S_IOERR
+
+    def _answer(self) -> None:
+        if not self._done:
+            return
+        with self._lock:
+            done, self._done = self._done, []
+            queues = {request.queue: None for request in done}
+            for request in done:
+                request.answer()
+            for queue in queues:
+                queue.notify()
+
+    async def _read(self, request: BlkRequest) -> None:
+        self._check_aligned(request)
+        await self._backend.read(request.offset, request.buffers)
+        request.written = request.length
+
+    async def _write(self, request: BlkRequest) -> None:
+        self._check_aligned(request)
+        await self._backend.write(request.offset, request.buffers, stable=not self.state.writeback)
+
+    async def _flush(self, request: BlkRequest) -> None:
+        await self._backend.flush()
+
+    async def _segments(self, request: BlkRequest) -> None:
+        """Discard and write zeroes: the same list of segments."""
+        data = request.chain.gather(b.HEADER.size + (b.MOST_SEGMENTS + 1) * b.SEGMENT.size)[b.HEADER.size :]
+        if not data or len(data) % b.SEGMENT.size or len(data) > b.MOST_SEGMENTS * b.SEGMENT.size:
+            raise BlockError(ErrorKind.INVALID, "a bad list of segments")
+        zeroes = request.kind == b.T_WRITE_ZEROES
+        for sector, count, flags in b.SEGMENT.iter_unpack(data):
+            if flags & ~(b.SEGMENT_UNMAP if zeroes else 0):
+                raise BlockError(ErrorKind.UNSUPPORTED, "flags of a segment that there are not")
+            if count > b.MOST_SECTORS:
+                raise BlockError(ErrorKind.INVALID, "a segment longer than allowed")
+            offset, length = sector * b.SECTOR, count * b.SECTOR
+            if zeroes:
+                unmap, stable = bool(flags & b.SEGMENT_UNMAP), not self.state.writeback
+                await self._backend.write_zeroes(offset, length, unmap=unmap, stable=stable)
+            else:
+                await self._backend.discard(offset, length)
+
+    def _aligned(self, request: BlkRequest) -> bool:
+        return not (request.offset | request.length) & (self._shape.logical_block - 1)
+
+    def _check_aligned(self, request: BlkRequest) -> None:
+        if not self._aligned(request):
+            raise BlockError(ErrorKind.INVALID, "not a whole number of blocks", offset=request.offset)
+
+
+_WORK: dict[int, Callable[[VirtioBlk, BlkRequest], Coroutine[Any, Any, None]]] = {
+    b.T_IN: VirtioBlk._read,
+    b.T_OUT: VirtioBlk._write,
+    b.T_FLUSH: VirtioBlk._flush,
+    b.T_DISCARD: VirtioBlk._segments,
+    b.T_WRITE_ZEROES: VirtioBlk._segments,
+}
+
+
+def _joined(run: Sequence[BlkRequest]) -> BlkRequest:
+    """One request for the whole run."""
+    joined = BlkRequest(run[0].queue, run[0].chain)
+    joined.kind, joined.offset = run[0].kind, run[0].offset
+    joined.buffers = [buffer for request in run for buffer in request.buffers]
+    joined.length = sum(request.length for request in run)
+    return joined

@@ -1,0 +1,143 @@
+"""`virtio-blk-pci`: a virtio disk on PCI."""
+
+from __future__ import annotations
+
+from varan.block.backend import BlockBackend
+from varan.block.base import BlockError
+from varan.core.properties import Property
+from varan.devices.environment import Environment
+from varan.devices.virtio import blk_layout as b
+from varan.devices.virtio.blk import VirtioBlk
+from varan.devices.virtio.chain import MOST_BUFFERS
+from varan.devices.virtio.pci import VirtioPciDevice
+from varan.errors import GenericError
+
+LARGEST_BLOCK = 2 << 20
+MOST_QUEUES = 64
+_AUTO = 0xFFFFFFFF
+"""Setting's value: what fits."""
+
+
+class VirtioBlkPci(VirtioPciDevice):
+    """A disk over a block back end."""
+
+    type_name = "virtio-blk-pci"
+    abstract = False
+    description = "virtio disk"
+    class_code = 0x010000
+    transitional_id = 0x1001
+    properties = (
+        Property("drive", "str", "Node name or ID of a block device to use as a backend", default=""),
+        Property("bootindex", "int32", "place in the order of what is booted, -1 for none", default=-1),
+        Property("serial", "str", "serial number, up to 20 bytes", default=""),
+        Property("logical_block_size", "size", "smallest unit of requests", default=b.SECTOR),
+        Property("physical_block_size", "size", "unit that the disk writes well", default=b.SECTOR),
+        Property("min_io_size", "size", "smallest request that is done well", default=0),
+        Property("opt_io_size", "size", "size of requests that are done best", default=0),
+        Property("discard_granularity", "size", "unit of what can be discarded", default=_AUTO),
+        Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
+        Property("share-rw", "bool", "others may write the image, too", default=False),
+        Property("cyls", "uint32", "cylinders, 0 to guess", default=0),
+        Property("heads", "uint32", "heads, 0 to guess", default=0),
+        Property("secs", "uint32", "sectors of a track, 0 to guess", default=0),
+        Property("num-queues", "uint16", "request queues", default=1),
+        Property("queue-size", "uint16", "entries of each queue, a power of two", default=256),
+        Property("discard", "bool", "offer discards", default=True),
+        Property("write-zeroes", "bool", "offer the writing of zeroes", default=True),
+        Property("config-wce", "bool", "the guest may switch the write cache", default=True),
+    )
+    core: VirtioBlk
+    _backend: BlockBackend | None = None
+
+    async def acquire(self, environment: Environment) -> None:
+        await super().acquire(environment)
+        backend: BlockBackend | None = self.find_end(environment, "drive")
+        if backend is None:
+            raise GenericError(f"{self.type_name}: drive property not set")
+        self._check_settings()
+        if not backend.present:
+            raise GenericError(f"{self.type_name}: drive '{backend.name}' has no medium, and this disk needs one")
+        try:
+            user = f"device '{self.id}'" if self.id else f"a {self.type_name}"
+            backend.attach(user, write=not backend.read_only, share_write=self.settings["share-rw"])
+        except BlockError as error:
+            raise GenericError(str(error)) from None
+        self._backend = backend
+
+    def _check_settings(self) -> None:
+        """Raises GenericError for sizes that a disk cannot have."""
+        given = self.settings
+        logical, physical = given["logical_block_size"], given["physical_block_size"]
+        for name, size in (("logical_block_size", logical), ("physical_block_size", physical)):
+            if size & (size - 1) or not b.SECTOR <= size <= LARGEST_BLOCK:
+                raise GenericError(f"{name} is a power of two from {b.SECTOR} to {LARGEST_BLOCK}, not {size}")
+        if physical < logical:
+            raise GenericError("physical_block_size is at least logical_block_size")
+        if given["min_io_size"] % logical or given["min_io_size"] // logical > 0xFFFF:
+            raise GenericError("min_io_size is a multiple of logical_block_size, up to 65535 of them")
+        if given["opt_io_size"] % logical or given["opt_io_size"] // logical > 0xFFFFFFFF:
+            raise GenericError("opt_io_size is a multiple of logical_block_size, up to 4294967295 of them")
+        if given["cyls"] > 65535 or given["heads"] > 255 or given["secs"] > 255:
+            raise GenericError("a disk has up to 65535 cylinders, 255 heads and 255 sectors of a track")
+        if not 1 <= given["num-queues"] <= MOST_QUEUES:
+            raise GenericError(f"num-queues is from 1 to {MOST_QUEUES}")
+        size = given["queue-size"]
+        if size & (size - 1) or not 4 <= size <= MOST_BUFFERS:
+            raise GenericError(f"queue-size is a power of two from 4 to {MOST_BUFFERS}")
+
+    def make_core(self, environment: Environment) -> VirtioBlk:
+        given, backend = self.settings, self._backend
+        assert backend is not None
+        if given["write-cache"] != "auto":
+            backend.writeback = given["write-cache"] == "on"
+        switches = {"discard": b.F_DISCARD, "write-zeroes": b.F_WRITE_ZEROES, "config-wce": b.F_CONFIG_WCE}
+        granularity = given["discard_granularity"]
+        return VirtioBlk(
+            environment.memory,
+            backend,
+            lock=environment.lock,
+            post=environment.post,
+            shape=self._shape(backend),
+            serial=given["serial"],
+            features=self.ring_features | sum(bit for name, bit in switches.items() if given[name]),
+            queues=given["num-queues"],
+            queue_size=given["queue-size"],
+            discard_granularity=b.SECTOR if granularity == _AUTO else granularity,
+        )
+
+    def _shape(self, backend: BlockBackend) -> b.DiskShape:
+        given = self.settings
+        guessed = b.geometry(backend.length)
+        cylinders, heads, sectors = (
+            given[name] or guess for name, guess in zip(("cyls", "heads", "secs"), guessed, strict=True)
+        )
+        return b.DiskShape(
+            given["logical_block_size"],
+            given["physical_block_size"],
+            given["min_io_size"],
+            given["opt_io_size"],
+            cylinders,
+            heads,
+            sectors,
+        )
+
+    async def release(self) -> None:
+        backend, self._backend = self._backend, None
+        try:
+            if backend is not None:
+                await backend.detach()
+        finally:
+            await super().release()
+
+
+class VirtioBlkPciTransitional(VirtioBlkPci):
+    """The same thing by its exact name."""
+
+    type_name = "virtio-blk-pci-transitional"
+
+
+class VirtioBlkPciNonTransitional(VirtioBlkPci):
+    """Without the legacy interface."""
+
+    type_name = "virtio-blk-pci-non-transitional"
+    modern_only = True
