@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from varan.block.base import Data, Node
+from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.operations.info import image_info
 from varan.cli.img.text import nested
 from varan.cli.io import words as w
@@ -58,14 +59,9 @@ def _info(session: Session, words: list[str]) -> None:
     node = session.image
     info = session.drive(image_info(node))
     print(f"format name: {node.driver}")
-    cluster = info.get("cluster-size")
     specific = info.get("format-specific")
-    if cluster is not None:
-        print(f"cluster size: {w.amount(cluster)}")
-        if node.driver == "qcow2":
-            entry = 16 if specific and specific["data"].get("extended-l2") else 8
-            step = cluster * (cluster // entry)
-            print(f"vm state offset: {w.amount(-(-node.length // step) * step)}")
+    print(f"cluster size: {w.amount(info.get('cluster-size', 0))}")
+    print(f"vm state offset: {w.amount(node.vmstate_offset if isinstance(node, Qcow2Node) else 0)}")
     if specific:
         print("\n".join(["Format specific information:", *nested(specific["data"], 1)]))
 

@@ -30,7 +30,7 @@ FLAGS = (
     Flag("copy-on-read", ("-C", "--copy-on-read"), "what is read from a backing file is kept in the image"),
     Flag("misalign", ("-m", "--misalign"), "without meaning"),
     Flag("native-aio", ("-k", "--native-aio"), "without meaning"),
-    Flag("aio", ("-i", "--aio"), "without meaning", "MODE"),
+    Flag("aio", ("-i", "--aio"), "threads, native or io_uring: all are served alike", "MODE"),
     IMAGE_OPTS,
     OBJECT,
     SHARE,
@@ -91,6 +91,11 @@ def _defaults(line: Line) -> Defaults:
 def _open(session: Session, line: Line) -> None:
     if line.has("snapshot"):
         raise UsageError("-s: temporary overlays are not supported; make one with varan-img create -b")
+    if line.has("image-opts") and line.has("format"):
+        raise UsageError("--image-opts and -f are mutually exclusive")
+    aio = line.last("aio") or "threads"
+    if aio not in ("threads", "native", "io_uring"):
+        raise UsageError(f"Invalid aio option: {aio}")
     name = line.operands[0]
     words = Words(values={"d": line.last("discard") or "unmap"})
     options = opening.open_options(session, words)

@@ -215,6 +215,11 @@ def system_words(error: BlockError) -> str:
     return _SYSTEM_WORDS.get(error.kind, "Input/output error")
 
 
+def request_words(error: BlockError) -> str:
+    """The same of a request; one out of bounds is an input/output error as well."""
+    return "Input/output error" if "are out of the" in str(error) else system_words(error)
+
+
 async def _a_few_turns() -> None:
     import asyncio
 

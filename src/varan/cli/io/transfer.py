@@ -11,7 +11,7 @@ from varan.block.base import BlockError, Node, Write
 from varan.block.operations.zeros import first_difference
 from varan.block.request import read, write, zero
 from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session, system_words
+from varan.cli.io.session import Command, Session, request_words
 
 DEFAULT_PATTERN = 0xCD
 MAX_REQUEST = (1 << 31) - 512
@@ -43,7 +43,8 @@ def _request(name: str, words: list[str], flags: str, values: str, *, vectored: 
         raise w.BadWordsError("")
     request = Request(w.number(operands[0]), [w.number(word) for word in operands[1:]], parsed.flags)
     if request.length > MAX_REQUEST:
-        raise w.CommandError(f"length cannot exceed {MAX_REQUEST}, given {request.length}")
+        given = request.length if vectored else operands[1]
+        raise w.CommandError(f"length cannot exceed {MAX_REQUEST}, given {given}")
     if "P" in parsed.values:
         request.pattern = w.pattern(parsed.values["P"])
     return request
@@ -87,7 +88,7 @@ async def _read(session: Session, request: Request, name: str) -> None:
         else:
             await _read_checked(session.image, request, data)
     except BlockError as error:
-        raise w.CommandError(f"{name.removeprefix('aio_')} failed: {_words(error)}") from error
+        raise w.CommandError(f"{name.replace('aio_read', 'readv')} failed: {request_words(error)}") from error
     seconds = time.perf_counter() - started
     wrong = _verify(request, data)
     if "q" not in request.flags:
@@ -100,10 +101,6 @@ async def _read(session: Session, request: Request, name: str) -> None:
 
 async def _read_checked(node: Node, request: Request, data: bytearray) -> None:
     await read(node, request.offset, _views(data, request.lengths))
-
-
-def _words(error: BlockError) -> str:
-    return "Input/output error" if "are out of the" in str(error) else system_words(error)
 
 
 def _verify(request: Request, data: bytearray) -> bool:
@@ -132,6 +129,8 @@ def _write_request(name: str, words: list[str], flags: str, *, vectored: bool) -
     parsed = w.parse(name, words, flags, values)
     given = parsed.flags
     _check_write_flags(given, request.pattern is not None, "s" in parsed.values)
+    if "z" in given and len(request.lengths) > 1:
+        raise w.CommandError("-z supports only a single length parameter")
     if "f" in given:
         request.write_flags |= Write.FUA
     if "c" in given:
@@ -150,12 +149,13 @@ def _check_write_flags(given: set[str], has_pattern: bool, has_source: bool) -> 
         raise w.CommandError("-b and -c or -z cannot be specified at the same time")
     if {"c", "z"} <= given:
         raise w.CommandError("-c and -z cannot be specified at the same time")
-    if given & {"u", "n"} and "z" not in given:
-        raise w.CommandError("-u and -n require -z to be specified")
-    if "z" in given and (has_pattern or has_source):
-        raise w.CommandError("-z and -P or -s cannot be specified at the same time")
-    if has_pattern and has_source:
-        raise w.CommandError("-P and -s cannot be specified at the same time")
+    if "f" in given and given & {"b", "c"}:
+        raise w.CommandError("-f and -b or -c cannot be specified at the same time")
+    for flag in ("n", "u"):
+        if flag in given and "z" not in given:
+            raise w.CommandError(f"-{flag} requires -z to be specified")
+    if ("z" in given) + has_pattern + has_source > 1:
+        raise w.CommandError("Only one of -z, -P, and -s can be specified at the same time")
 
 
 def _source(path: str) -> bytes:
@@ -182,7 +182,7 @@ async def _write(session: Session, request: Request, name: str) -> None:
             _check_compressed(node, request)
             await write(node, request.offset, _views(data, request.lengths), request.write_flags)
     except BlockError as error:
-        raise w.CommandError(f"{name.removeprefix('aio_')} failed: {_words(error)}") from error
+        raise w.CommandError(f"{name} failed: {request_words(error)}") from error
     if "q" not in request.flags:
         seconds = time.perf_counter() - started
         print(w.report("wrote", request.offset, length, length, seconds, terse="C" in request.flags))

@@ -7,7 +7,7 @@ import time
 from varan.block.base import BlockError
 from varan.block.request import discard, truncate
 from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session, system_words
+from varan.cli.io.session import Command, Session, request_words
 
 
 def _flush(session: Session, words: list[str]) -> None:
@@ -23,7 +23,7 @@ def _discard(session: Session, words: list[str]) -> None:
     try:
         session.drive(discard(session.image, offset, length))
     except BlockError as error:
-        raise w.CommandError(f"discard failed: {system_words(error)}") from error
+        raise w.CommandError(f"discard failed: {request_words(error)}") from error
     if "q" not in parsed.flags:
         seconds = time.perf_counter() - started
         print(w.report("discard", offset, length, length, seconds, terse="C" in parsed.flags))
