@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 from varan.accel.base import HALTED, Exit, Vcpu
 from varan.accel.state import Activity, CpuState
-from varan.api.values import ShutdownCause
+from varan.api.values import CommandLineOptionInfo, ShutdownCause
 from varan.chardev.base import Chardev
 from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
@@ -163,6 +164,7 @@ class FakeMachine:
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)
         self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
+        self.command_line: Callable[[], list[CommandLineOptionInfo]] = list
         self.restarts = 0
         self.button_presses = 0
         self.can_sleep = True

@@ -27,6 +27,7 @@ from .commands import (
     QomListPropertiesArguments,
     QomListTypesArguments,
     QomSetArguments,
+    QueryCommandLineOptionsArguments,
     QueryRxFilterArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
@@ -39,11 +40,14 @@ from .values import (
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
+    CommandLineOptionInfo,
     CpuInfo,
     CpuInfoFast,
     CurrentMachineParams,
     DataFormat,
+    HotpluggableCPU,
     KvmInfo,
+    MachineInfo,
     MemoryInfo,
     NameInfo,
     Netdev,
@@ -316,6 +320,24 @@ class Commands(abc.ABC):
         result: CurrentMachineParams = await self.call(COMMANDS["query-current-machine"], None)
         return result
 
+    async def query_machines(self) -> list[MachineInfo]:
+        """List the machine types that this program can be.
+
+        Returns: one entry per type
+        """
+        result: list[MachineInfo] = await self.call(COMMANDS["query-machines"], None)
+        return result
+
+    async def query_hotpluggable_cpus(self) -> list[HotpluggableCPU]:
+        """List the places where CPUs are. All of them are taken from the start.
+
+        Returns: one entry per CPU
+
+        Errors: - If the machine has no CPUs, GenericError
+        """
+        result: list[HotpluggableCPU] = await self.call(COMMANDS["query-hotpluggable-cpus"], None)
+        return result
+
     async def query_chardev(self) -> list[ChardevInfo]:
         """Describe the machine's character devices.
 
@@ -532,6 +554,22 @@ class Commands(abc.ABC):
         result: str = await self.call(
             COMMANDS["human-monitor-command"],
             HumanMonitorCommandArguments(command_line=command_line, cpu_index=UNSET if cpu_index is None else cpu_index),
+        )
+        return result
+
+    async def query_command_line_options(self, option: str | None = None) -> list[CommandLineOptionInfo]:
+        """Describe the command line that this machine was started with. A machine that no command line has
+        started answers with an empty list.
+
+        option: only this one
+
+        Returns: the options whose argument has parameters
+
+        Errors: - If there is no such option, GenericError
+        """
+        result: list[CommandLineOptionInfo] = await self.call(
+            COMMANDS["query-command-line-options"],
+            QueryCommandLineOptionsArguments(option=UNSET if option is None else option),
         )
         return result
 

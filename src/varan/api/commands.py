@@ -14,12 +14,15 @@ from .values import (
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
+    CommandLineOptionInfo,
     CpuInfo,
     CpuInfoFast,
     CurrentMachineParams,
     DataFormat,
+    HotpluggableCPU,
     Int64,
     KvmInfo,
+    MachineInfo,
     MemoryInfo,
     NameInfo,
     Netdev,
@@ -188,6 +191,11 @@ class HumanMonitorCommandArguments(Struct, kw_only=True, omit_defaults=True, for
     """the vCPU that the line means where it names none (default: 0)"""
 
 
+class QueryCommandLineOptionsArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    option: str | UnsetType = UNSET
+    """only this one"""
+
+
 class SetLinkArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     name: str
     """id of the adapter or of the back end"""
@@ -312,6 +320,14 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=CurrentMachineParams,
         since="4.0",
     ),
+    "query-machines": CommandInfo("query-machines", "query_machines", returns=list[MachineInfo], since="1.2"),
+    "query-hotpluggable-cpus": CommandInfo(
+        "query-hotpluggable-cpus",
+        "query_hotpluggable_cpus",
+        returns=list[HotpluggableCPU],
+        allow_preconfig=True,
+        since="2.7",
+    ),
     "query-chardev": CommandInfo(
         "query-chardev",
         "query_chardev",
@@ -408,6 +424,14 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=str,
         since="0.14",
     ),
+    "query-command-line-options": CommandInfo(
+        "query-command-line-options",
+        "query_command_line_options",
+        arguments=QueryCommandLineOptionsArguments,
+        returns=list[CommandLineOptionInfo],
+        allow_preconfig=True,
+        since="1.5",
+    ),
     "set_link": CommandInfo("set_link", "set_link", arguments=SetLinkArguments, since="0.14"),
     "netdev_add": CommandInfo(
         "netdev_add",
@@ -500,6 +524,10 @@ class Signatures(Protocol):
 
     async def query_current_machine(self) -> CurrentMachineParams: ...
 
+    async def query_machines(self) -> list[MachineInfo]: ...
+
+    async def query_hotpluggable_cpus(self) -> list[HotpluggableCPU]: ...
+
     async def query_chardev(self) -> list[ChardevInfo]: ...
 
     async def query_chardev_backends(self) -> list[ChardevBackendInfo]: ...
@@ -533,6 +561,8 @@ class Signatures(Protocol):
     async def device_del(self, id: str) -> None: ...
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...
+
+    async def query_command_line_options(self, option: str | None = None) -> list[CommandLineOptionInfo]: ...
 
     async def set_link(self, name: str, up: bool) -> None: ...
 

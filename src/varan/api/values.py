@@ -321,6 +321,19 @@ class ObjectType(enum.Enum):
     """a password or key"""
 
 
+class CommandLineParameterType(enum.Enum):
+    """What the value of an option's parameter looks like."""
+
+    STRING = "string"
+    """any text"""
+    BOOLEAN = "boolean"
+    """"on" or "off" """
+    NUMBER = "number"
+    """a number"""
+    SIZE = "size"
+    """a number of bytes, perhaps with a suffix"""
+
+
 class NetdevAddressType(enum.Enum):
     """Kinds of socket address."""
 
@@ -1110,6 +1123,42 @@ class CurrentMachineParams(Output, kw_only=True):
     """whether a sleeping guest (ACPI S3) can be woken"""
 
 
+class MachineInfo(Output, kw_only=True):
+    """A machine type."""
+
+    name: str
+    """its name"""
+    alias: str | UnsetType = UNSET
+    """a shorter name that means it"""
+    is_default: bool | UnsetType = field(default=UNSET, name="is-default")
+    """it is what a machine is unless told otherwise"""
+    cpu_max: Int64 = field(name="cpu-max")
+    """the most vCPUs that a machine of this type can have (since 1.5)"""
+    hotpluggable_cpus: bool = field(name="hotpluggable-cpus")
+    """CPUs can be told apart by "query-hotpluggable-cpus" (since 2.7)"""
+    numa_mem_supported: bool = field(name="numa-mem-supported")
+    """memory can be given to NUMA nodes by size (since 4.1)"""
+    deprecated: bool
+    """it will go (since 4.1)"""
+    default_cpu_type: str | UnsetType = field(default=UNSET, name="default-cpu-type")
+    """the type of its CPUs unless told otherwise; absent for a machine without CPUs (since 4.2)"""
+    default_ram_id: str | UnsetType = field(default=UNSET, name="default-ram-id")
+    """the name of its memory in saved machines (since 5.2)"""
+
+
+class HotpluggableCPU(Output, kw_only=True):
+    """A place where a CPU is."""
+
+    type: str
+    """the CPU's type"""
+    vcpus_count: Int64 = field(name="vcpus-count")
+    """the number of vCPUs that come together there"""
+    props: CpuInstanceProperties
+    """which place it is"""
+    qom_path: str | UnsetType = field(default=UNSET, name="qom-path")
+    """where the CPU is in the object tree; absent when there is none"""
+
+
 class ChardevInfo(Output, kw_only=True):
     """A character device: the host's end of a serial port, monitor or console."""
 
@@ -1199,6 +1248,28 @@ class SecretObjectOptions(SecretProperties, kw_only=True, tag_field="qom-type", 
     id: str
     """what it is called; it appears below /objects under this name"""
     qom_type: ClassVar[ObjectType] = ObjectType.SECRET
+
+
+class CommandLineParameterInfo(Output, kw_only=True):
+    """A parameter of an option of the command line."""
+
+    name: str
+    """its name"""
+    type: CommandLineParameterType
+    """what its value looks like"""
+    help: str | UnsetType = UNSET
+    """what it is about"""
+    default: str | UnsetType = UNSET
+    """its value unless given (since 2.1)"""
+
+
+class CommandLineOptionInfo(Output, kw_only=True):
+    """An option of the command line whose argument has parameters."""
+
+    option: str
+    """its name; some have here the name that they had before"""
+    parameters: list[CommandLineParameterInfo]
+    """those that are the same for all of its uses"""
 
 
 class String(Input, kw_only=True):

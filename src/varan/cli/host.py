@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from varan.api.values import PanicAction, ShutdownCause
+from varan.api.values import CommandLineOptionInfo, PanicAction, ShutdownCause
 from varan.chardev.base import Chardev
-from varan.cli import daemon, logs, pidfile
+from varan.cli import commandline, daemon, logs, pidfile
 from varan.cli.builder import Configuration
 from varan.cli.message import one_line
 from varan.cli.process import InheritedFd, ProcessSpec
@@ -40,6 +40,9 @@ class HostedMachine(Protocol):
     @property
     def chardevs(self) -> Mapping[str, Chardev]:
         """The character devices by id."""
+
+    command_line: Callable[[], list[CommandLineOptionInfo]]
+    """Describes the options of the command line."""
 
     async def open(self) -> None:
         """Acquire everything. Raises VaranError."""
@@ -105,6 +108,7 @@ class _Host:
     async def _run(self, ready: Callable[[], None]) -> int:
         loop = asyncio.get_running_loop()
         machine = self._compose(self._configuration.machine)
+        machine.command_line = commandline.describe
         opening = loop.create_task(machine.open())
         for number in _END_SIGNALS:
             loop.add_signal_handler(number, self._end, opening, machine)

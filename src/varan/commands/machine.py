@@ -8,7 +8,9 @@ from varan.api.values import (
     CpuInfoFast,
     CpuInstanceProperties,
     CurrentMachineParams,
+    HotpluggableCPU,
     KvmInfo,
+    MachineInfo,
     MemoryInfo,
     NameInfo,
     SysEmuTarget,
@@ -20,8 +22,11 @@ from varan.commands import dump
 from varan.commands.registry import handler
 from varan.commands.whole_file import WholeFile
 from varan.core.memory import MemorySpace
-from varan.errors import InvalidParameterValue, Unsupported
+from varan.errors import GenericError, InvalidParameterValue, Unsupported
+from varan.machine import machinetypes
+from varan.machine.cpus import DEFAULT_CPU, cpu_type
 from varan.machine.machine import Machine
+from varan.machine.machinetypes import MachineObject
 from varan.machine.vcpus import VcpuHandle
 
 
@@ -143,3 +148,38 @@ def ram_size(memory: MemorySpace) -> int:
 async def query_current_machine(machine: Machine) -> CurrentMachineParams:
     """A guest can sleep where the machine has ACPI."""
     return CurrentMachineParams(wakeup_suspend_support=machine.can_sleep)
+
+
+@handler("query-machines")
+async def query_machines(machine: Machine) -> list[MachineInfo]:
+    """From the classes of the tree."""
+    return [_machine_info(cls) for cls in machinetypes.TYPES]
+
+
+def _machine_info(cls: type[MachineObject]) -> MachineInfo:
+    name, *aliases = cls.names
+    info = MachineInfo(
+        name=name,
+        cpu_max=cls.most_cpus,
+        hotpluggable_cpus=cls.has_cpus,
+        numa_mem_supported=False,
+        deprecated=False,
+    )
+    if aliases:
+        info.alias = aliases[0]
+    if cls.is_default:
+        info.is_default = True
+    if cls.has_cpus:
+        info.default_cpu_type = cpu_type(DEFAULT_CPU).type_name
+    return info
+
+
+@handler("query-hotpluggable-cpus")
+async def query_hotpluggable_cpus(machine: Machine) -> list[HotpluggableCPU]:
+    """Every place is taken."""
+    if not machine.cpu_objects:
+        raise GenericError("machine does not support hot-plugging CPUs")
+    return [
+        HotpluggableCPU(type=cpu.type_name, vcpus_count=1, props=_place(cpu.place), qom_path=cpu.path)
+        for cpu in machine.cpu_objects
+    ]

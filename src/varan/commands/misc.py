@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from varan.api.values import CommandLineOptionInfo
 from varan.commands.machine import find_vcpu
 from varan.commands.registry import handler
+from varan.errors import GenericError
 from varan.machine.machine import Machine
 
 
@@ -17,3 +19,15 @@ async def human_monitor_command(machine: Machine, command_line: str, cpu_index: 
         find_vcpu(machine, cpu_index)
     text = await HmpSession(machine, cpu_index or 0).execute(command_line)
     return text.replace("\n", "\r\n")
+
+
+@handler("query-command-line-options")
+async def query_command_line_options(machine: Machine, option: str | None = None) -> list[CommandLineOptionInfo]:
+    """As whoever read the command line describes it."""
+    described = machine.command_line()
+    if option is None:
+        return described
+    found = [one for one in described if one.option == option]
+    if not found:
+        raise GenericError(f"invalid option name: {option}")
+    return found

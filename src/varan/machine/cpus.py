@@ -8,6 +8,9 @@ from varan.core.properties import Property
 from varan.devices.pluggable import PluggableDevice
 from varan.machine.vcpus import VcpuHandle
 
+DEFAULT_CPU = "max"
+"""The model of CPUs where nobody chose."""
+
 
 class Cpu(PluggableDevice):
     """Any CPU."""

@@ -17,7 +17,7 @@ from varan.accel import registry as accelerators
 from varan.accel.base import Accelerator, Vm
 from varan.accel.executor import VcpuThread
 from varan.api import events
-from varan.api.values import ShutdownCause
+from varan.api.values import CommandLineOptionInfo, ShutdownCause
 from varan.chardev import registry as chardev_kinds
 from varan.chardev.base import Chardev
 from varan.chardev.mux import Mux
@@ -29,7 +29,7 @@ from varan.devices.environment import Environment, WakeCause
 from varan.errors import VaranError
 from varan.machine import boards, machinetypes
 from varan.machine.chardevobjects import chardev_type
-from varan.machine.cpus import X86Cpu, cpu_type
+from varan.machine.cpus import DEFAULT_CPU, X86Cpu, cpu_type
 from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.machinetypes import MachineObject
@@ -71,7 +71,8 @@ class Machine:
         self._on_chardevs: list[Callable[[], None]] = []
         self._closed = False
         self._loop: asyncio.AbstractEventLoop
-        self.tree = Tree(self._machine_object())
+        self.machine_object = self._make_machine_object()
+        self.tree = Tree(self.machine_object)
         """Everything it is made of."""
         self.environment = self._make_environment()
         """What its devices are given."""
@@ -83,9 +84,11 @@ class Machine:
             self._show_chardev(id, "embedded")
         self.objects = UserObjects(self.tree, self.environment)
         """What users made beside devices."""
+        self.command_line: Callable[[], list[CommandLineOptionInfo]] = list
+        """Describes the options of the command line that this machine came from."""
         self.board: boards.Board
 
-    def _machine_object(self) -> MachineObject:
+    def _make_machine_object(self) -> MachineObject:
         kind = machinetypes.find(self.spec.machine)
         if kind is None:
             known = ", ".join(cls.names[-1] for cls in machinetypes.TYPES)
@@ -166,7 +169,8 @@ class Machine:
             raise
 
     async def _build(self) -> None:
-        self._add_cpus()
+        if self.machine_object.has_cpus:
+            self._add_cpus()
         self.board = boards.make(self)
         self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
@@ -185,9 +189,7 @@ class Machine:
 
     def _add_cpus(self) -> None:
         """Name the CPUs in the tree, where management tools look for the first: before all other devices."""
-        if isinstance(self.tree.machine, machinetypes.NoneMachine):
-            return
-        kind = cpu_type(self.spec.cpu_model or "max")
+        kind = cpu_type(self.spec.cpu_model or DEFAULT_CPU)
         for index in range(self.spec.cpus):
             cpu = kind(index, self.spec.arrangement.place(index))
             self.tree.unattached.add_numbered_child("device", cpu)

@@ -19,6 +19,7 @@ class MachineObject(Object):
     """What the command line calls it, its own name first."""
     is_default: ClassVar[bool] = False
     most_cpus: ClassVar[int] = 1
+    has_cpus: ClassVar[bool] = False
     properties: ClassVar[tuple[Property, ...]] = (
         Property("kernel", "string", "Linux kernel image file", read=lambda at: at.machine.spec.boot.kernel or ""),
         Property("initrd", "string", "Linux initial RAM disk file", read=lambda at: at.machine.spec.boot.initrd or ""),
@@ -68,6 +69,7 @@ class PcMachine(MachineObject):
     names = ("pc-i440fx-7.0", "pc")
     is_default = True
     most_cpus = 255
+    has_cpus = True
     properties = (
         Property("rtc-time", "struct tm", "what the clock shows", read=lambda at: at.rtc_time),
         Property("max-ram-below-4g", "size", "memory that may lie below 4 GiB", read=lambda at: at.low_memory_limit),

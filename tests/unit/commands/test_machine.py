@@ -8,7 +8,7 @@ from varan.accel.state import Segment
 from varan.api.values import SysEmuTarget
 from varan.commands import machine as handlers
 from varan.core.memory import GuestRam
-from varan.errors import InvalidParameterValue, Unsupported
+from varan.errors import GenericError, InvalidParameterValue, Unsupported
 from varan.machine.spec import Topology
 
 
@@ -104,3 +104,19 @@ async def test_memory_size_counts_ram_and_not_rom(machine: FakeMachine) -> None:
 async def test_guests_can_be_woken_where_they_can_sleep(machine: FakeMachine, acpi: bool) -> None:
     machine.can_sleep = acpi
     assert (await handlers.query_current_machine(machine)).wakeup_suspend_support is acpi
+
+
+async def test_machine_types_are_listed_with_the_default(machine: FakeMachine) -> None:
+    pc, none = await handlers.query_machines(machine)
+    assert (pc.name, pc.alias, pc.is_default, pc.cpu_max) == ("pc-i440fx-7.0", "pc", True, 255)
+    assert (pc.default_cpu_type, pc.hotpluggable_cpus) == ("max-x86_64-cpu", True)
+    assert (none.name, none.cpu_max, none.hotpluggable_cpus) == ("none", 1, False)
+
+
+async def test_places_of_cpus_are_taken(machine: FakeMachine) -> None:
+    places = await handlers.query_hotpluggable_cpus(machine)
+    assert [place.qom_path for place in places] == [cpu.path for cpu in machine.cpu_objects]
+    assert {place.type for place in places} == {"max-x86_64-cpu"}
+    async with FakeMachine(cpus=0) as other:
+        with pytest.raises(GenericError, match="machine does not support hot-plugging CPUs"):
+            await handlers.query_hotpluggable_cpus(other)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from tests.support.fake_machine import FakeMachine
 
+from varan.api.values import CommandLineOptionInfo
 from varan.commands import misc
-from varan.errors import InvalidParameterValue
+from varan.errors import GenericError, InvalidParameterValue
 
 
 async def test_human_monitor_command_returns_terminal_lines(machine: FakeMachine) -> None:
@@ -29,3 +30,12 @@ async def test_human_monitor_command_refuses_a_bad_cpu(machine: FakeMachine) -> 
 
 async def test_human_monitor_command_reports_errors_as_text(machine: FakeMachine) -> None:
     assert (await misc.human_monitor_command(machine, "x/i 0")).startswith("Error: format 'i'")
+
+
+async def test_command_line_is_described_by_whoever_read_it(machine: FakeMachine) -> None:
+    assert await misc.query_command_line_options(machine) == []
+    options = [CommandLineOptionInfo(option="smp-opts", parameters=[])]
+    machine.command_line = lambda: options
+    assert await misc.query_command_line_options(machine, "smp-opts") == options
+    with pytest.raises(GenericError, match="invalid option name: smp"):
+        await misc.query_command_line_options(machine, "smp")
