@@ -6,11 +6,12 @@ base of everything that either raises for a reason the user can mend.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from varan.light import TYPE_CHECKING
 from varan.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from varan.embed.vm import Machine
     from varan.errors import VaranError
     from varan.qmp.client import connect

@@ -8,7 +8,11 @@ data members; since 1.2 almost all of them are rendered as `GenericError` with t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 
 LASTING_CLASSES = frozenset({"CommandNotFound", "DeviceNotActive", "DeviceNotFound", "KVMMissingCap", "GenericError"})
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from varan.light import TYPE_CHECKING, load
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from varan.block.base import BlockError, ErrorKind
     from varan.block.image import Image
     from varan.block.image import create_image as create
@@ -30,6 +31,6 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _WHERE[name]
-    value = getattr(importlib.import_module(module), attribute)
+    value = getattr(load(module), attribute)
     globals()[name] = value
     return value

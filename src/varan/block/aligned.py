@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from varan.block.base import Buffers
 from varan.block.ranges import RangeLock
+from varan.light import TYPE_CHECKING
 
-Transfer = Callable[[int, memoryview], Awaitable[None]]
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+Transfer: TypeAlias = "Callable[[int, memoryview], Awaitable[None]]"
 """Move one aligned buffer from or to an aligned offset."""
 
 

@@ -13,18 +13,19 @@ hurry may drive them by hand (`varan.block.drive.run_now`).
 from __future__ import annotations
 
 import abc
-import enum
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, Enum, IntFlag, field, record
 
-Buffers = Sequence[memoryview]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from typing import Any, ClassVar, TypeAlias
+
+Buffers: TypeAlias = "Sequence[memoryview]"
 """Byte views (format "B", contiguous), in order."""
 
 
-class ErrorKind(enum.Enum):
+class ErrorKind(Enum):
     """What kind of thing went wrong, for callers that act on it."""
 
     NOT_FOUND = "not-found"
@@ -54,7 +55,7 @@ class BlockError(VaranError):
         super().__init__(f"{where}: {message}" if where else message)
 
 
-class Permission(enum.IntFlag):
+class Permission(IntFlag):
     """What a parent does with a child, and what it tolerates others to do with it."""
 
     NONE = 0
@@ -67,7 +68,7 @@ class Permission(enum.IntFlag):
     ALL = 15
 
 
-class Write(enum.IntFlag):
+class Write(IntFlag):
     """How a write is meant."""
 
     NONE = 0
@@ -83,7 +84,7 @@ class Write(enum.IntFlag):
     """Store compressed where the format can: whole clusters (the image's last may be short). Others write plainly."""
 
 
-class Data(enum.IntFlag):
+class Data(IntFlag):
     """What `block_status` says of an extent."""
 
     NONE = 0
@@ -98,7 +99,7 @@ class Data(enum.IntFlag):
     """`Extent.offset` is valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Extent:
     """`length` bytes of one kind. With RAW_OFFSET they lie unchanged at `offset` of node `file`."""
 
@@ -108,7 +109,7 @@ class Extent:
     file: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Limits:
     """What a node's requests look like best (bytes). Larger, smaller and unaligned ones work too."""
 
@@ -120,7 +121,7 @@ class Limits:
     max_transfer: int = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ChildRole:
     """A child that a driver's nodes may have, for the graph, which opens it."""
 
@@ -131,7 +132,7 @@ class ChildRole:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ImpliedChild:
     """A child that the image itself names (a backing file in a qcow2 header)."""
 
@@ -147,7 +148,7 @@ def no_secrets(name: str) -> bytes:
     raise BlockError(ErrorKind.ENCRYPTED, f"no secret with id '{name}'")
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class OpenOptions:
     """Options every node has. `driver_options` holds those of its driver, checked by it."""
 
@@ -296,7 +297,7 @@ def backing_permissions(wanted: Permission, shared: Permission) -> tuple[Permiss
     return wanted & Permission.CONSISTENT_READ, tolerated
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Edge:
     """A parent's hold on a child node. I/O goes through the child directly; the edge says what is allowed."""
 
@@ -308,7 +309,7 @@ class Edge:
     """Who holds it, for messages ("node 'disk0'", "device 'ide0'")."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CreateOption:
     """One option of `create`: name, kind ("size", "bool", "string", "number"), help, default as text."""
 

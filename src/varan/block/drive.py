@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
-from typing import Any, TypeVar
 
 from varan.block.lazy import asyncio
+from varan.light import TYPE_CHECKING
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 
 class WouldSuspendError(RuntimeError):

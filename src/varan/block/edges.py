@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from varan.block.base import BlockError, Edge, ErrorKind, Node, Permission
 from varan.block.permissions import conflict, together, words
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Edges:

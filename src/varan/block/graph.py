@@ -8,10 +8,6 @@ names (backing files) are opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
-
 from varan.block import registry
 from varan.block.base import (
     BlockError,
@@ -29,16 +25,22 @@ from varan.block.edges import Edges
 from varan.block.naming import AutomaticNames, relative_to
 from varan.block.options import Flat, driver_options, expand, flatten, inherited, invalid, take_child, take_common
 from varan.block.request import read_bytes
-from varan.block.throttle_group import ThrottleGroup
+from varan.light import TYPE_CHECKING, record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+    from typing import Any, TypeAlias
+
+    from varan.block.throttle_group import ThrottleGroup
 
 MAX_CHAIN = 100
 """How many nodes may stand on one another."""
 
-Source = str | Mapping[str, Any]
+Source: TypeAlias = "str | Mapping[str, Any]"
 """A file name, or options (nested or dotted)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Place:
     """Where in the graph a node is being opened."""
 
@@ -80,7 +82,7 @@ class Graph:
         `user` is who reads and (unless read-only) writes and resizes it, for messages about conflicts; None only holds
         the node, for those who `attach` themselves later. Raises BlockError.
         """
-        flat = flatten(source) if isinstance(source, Mapping) else {"filename": source}
+        flat = flatten(source) if not isinstance(source, str) else {"filename": source}
         if options is not None:
             flat = flatten(options.driver_options | flat)
         if format is not None:

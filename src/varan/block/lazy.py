@@ -5,12 +5,12 @@ Modules that need it only when a request has to wait import the name from here; 
 
 from __future__ import annotations
 
-from collections import deque
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from types import TracebackType
+    from typing import Any
 else:
 
     class _Asyncio:
@@ -44,7 +44,7 @@ class Lock:
 
     def __init__(self) -> None:
         self._held = False
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
 
     def locked(self) -> bool:
         """Whether somebody holds it."""
@@ -72,7 +72,7 @@ class Lock:
         if not self._held:
             raise RuntimeError("the lock is not held")
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn = self._waiting.pop(0)
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 CACHE_LINE = 64
 
 
@@ -14,6 +12,8 @@ def aligned(size: int) -> bytearray:
     memory that malloc gave (16 bytes into a page) takes up to 1.7 times as long. What is cut off a bytearray's front
     only moves its beginning; where it did not, the memory would be slower and nothing else.
     """
+    import ctypes
+
     buffer = bytearray(size + CACHE_LINE)
     address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
     del buffer[: -address % CACHE_LINE]

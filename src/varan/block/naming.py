@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 
-_NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 LONGEST_NODE_NAME = 31
 JSON_PREFIX = "json:"
+_PUNCTUATION = {ord(char): "0" for char in "._-"}
+"""What a node name may have besides letters and digits."""
 
 
 def is_node_name(name: str) -> bool:
     """Whether a user may call a node so (automatic names begin with `#` and are nobody's to give)."""
-    return len(name) <= LONGEST_NODE_NAME and _NODE_NAME.fullmatch(name) is not None
+    return (
+        0 < len(name) <= LONGEST_NODE_NAME
+        and name[0].isalpha()
+        and name.isascii()
+        and name.translate(_PUNCTUATION).isalnum()
+    )
 
 
 class AutomaticNames:

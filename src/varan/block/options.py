@@ -7,16 +7,18 @@ a command line and typed values from a protocol are both welcome and are convert
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from _collections_abc import Mapping
 
 from varan.block.base import BlockError, ChildRole, Driver, ErrorKind, OpenOptions
 from varan.block.naming import JSON_PREFIX, is_node_name
 from varan.core.sizes import parse_size
+from varan.light import TYPE_CHECKING, replace
 
-Flat = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, TypeAlias
+
+Flat: TypeAlias = "dict[str, Any]"
 """Options by dotted name; values are str, int, float, bool or None."""
 
 MAX_DEPTH = 64
@@ -83,6 +85,8 @@ def parse_json_name(name: str) -> Flat:
     if len(name) > MAX_JSON:
         raise invalid(f"a json: name may have {MAX_JSON} characters")
     try:
+        import json
+
         value = json.loads(name.removeprefix(JSON_PREFIX))
     except (ValueError, RecursionError) as error:
         raise invalid(f"could not parse the JSON options: {error}") from None
@@ -105,6 +109,8 @@ def expand(options: Flat) -> Flat:
 
 def json_name(options: Mapping[str, Any]) -> str:
     """The `json:` name that stands for `options` (nested or flat)."""
+    import json
+
     return JSON_PREFIX + json.dumps(options)
 
 

@@ -6,9 +6,11 @@ Two parents get along when each one's doing is tolerated by the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from varan.block.base import Edge, Permission, backing_permissions
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WORDS = {
     Permission.CONSISTENT_READ: "consistent read",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from varan.block.lazy import asyncio
+from varan.light import TYPE_CHECKING, asynccontextmanager
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class _NotHeld:
+    """What there is instead of holding a range where nobody could get in the way."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *failure: object) -> None:
+        pass
+
+
+NOT_HELD = _NotHeld()
 
 
 class RangeLock:

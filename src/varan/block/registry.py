@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import stat
 
 from varan.block.base import BlockError, Driver, ErrorKind
 from varan.block.naming import protocol_of
+from varan.light import load
 
 _MODULES: dict[str, str] = {
     "blkdebug": "varan.block.filters.blkdebug",
@@ -41,7 +41,7 @@ def driver(name: str) -> type[Driver]:
     module = _MODULES.get(name)
     if module is None:
         raise BlockError(ErrorKind.INVALID, f"unknown driver '{name}'")
-    loaded = importlib.import_module(module)
+    loaded = load(module)
     table: dict[str, type[Driver]] | None = getattr(loaded, "DRIVERS", None)
     found: type[Driver] = table[name] if table is not None else loaded.DRIVER
     return found

@@ -7,9 +7,11 @@ zeros where a node cannot zero cheaply.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from varan.block.base import BlockError, Buffers, Data, ErrorKind, Extent, Node, Write
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _ZERO_BYTES = bytes(1 << 20)
 _ZEROS = memoryview(_ZERO_BYTES)

@@ -7,10 +7,11 @@ keeps the burst itself from being faster than that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from varan.block.base import BlockError, ErrorKind
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _AHEAD = 0.1
 """Seconds of the rate that may be used at once."""
@@ -22,7 +23,7 @@ LARGEST = 10**15
 KINDS = ("bps-total", "bps-read", "bps-write", "iops-total", "iops-read", "iops-write")
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Bucket:
     """One limit: `rate` units a second (0: none), bursts of `burst` units a second for `burst_length` seconds."""
 
@@ -56,7 +57,7 @@ class Bucket:
                 self.burst_level += units
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Limits:
     """The six limits of a drive or a group, and how requests are counted for those on operations."""
 

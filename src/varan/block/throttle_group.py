@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 
 from varan.block.lazy import Lock, asyncio
 from varan.block.throttle import Limits, Throttle
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 class ThrottleGroup:

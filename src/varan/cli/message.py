@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable
-from typing import ParamSpec
 
-P = ParamSpec("P")
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec
+
+    P = ParamSpec("P")
+
 
 OUTPUT_CLOSED = 141
 """Exit status when nobody reads the output any more: what a shell shows for SIGPIPE."""
@@ -27,7 +31,6 @@ def complain(program: str, text: object) -> None:
 def until_output_closes(main: Callable[P, int]) -> Callable[P, int]:
     """Let `main` end quietly when whoever read its standard output has gone (`... -help | head`)."""
 
-    @functools.wraps(main)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             status = main(*args, **kwargs)
@@ -38,4 +41,5 @@ def until_output_closes(main: Callable[P, int]) -> Callable[P, int]:
             return OUTPUT_CLOSED
         return status
 
+    wrapper.__doc__ = main.__doc__
     return wrapper

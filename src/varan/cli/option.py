@@ -5,14 +5,12 @@ The grammar: an option is a word that begins with one dash (or two); its argumen
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, Enum, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from varan.cli.builder import Builder
 
 
@@ -28,7 +26,7 @@ class HelpRequested(Exception):
         self.text = text
 
 
-class Group(enum.Enum):
+class Group(Enum):
     """The sections of the help, in their order."""
 
     GENERAL = "General"
@@ -42,7 +40,7 @@ class Group(enum.Enum):
     REFUSED = "Not supported yet"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Option:
     """A row of the option table.
 
@@ -64,7 +62,7 @@ class Option:
         return f"-{self.name} {self.argument}" if self.argument else f"-{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Occurrence:
     """An option found on a command line; `spelled` is the name the user wrote, with its dash."""
 

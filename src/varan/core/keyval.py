@@ -9,11 +9,13 @@ Keys are made of letters, digits, `-`, `_` and dots between parts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from varan.core.sizes import parse_size
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*")
 _HEX = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
@@ -39,7 +41,7 @@ class KeyvalError(VaranError):
         return f"{self.text}\n{' ' * (self.column - 1)}^\n{self.problem}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Pair:
     """One item: key, value with its escapes undone, and the column the value (of a switch: the item) starts at."""
 

@@ -11,15 +11,18 @@ import functools
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
 
 from varan.block.base import BlockError, CreateOption, ErrorKind, Node, Write
 from varan.block.crypto import luks
 from varan.block.crypto.aes import HASHES, IV_GENERATORS, KEY_BYTES, MODES, SECTOR, key_length
+from varan.light import TYPE_CHECKING, record
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 
 DEFAULT_ITERATION_TIME = 2000
 """Milliseconds that trying one password shall take."""
@@ -44,7 +47,7 @@ async def offload(work: Callable[[], T], *, inline: bool = False) -> T:
     return work() if inline else await asyncio.to_thread(work)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Area:
     """`length` bytes of `node` from `start` on, which hold a LUKS header and its key material."""
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from varan.block.base import BlockError, ErrorKind
 from varan.block.crypto.aes import HASHES, SECTOR, SectorCipher, digest, key_length
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
 
 MAGIC = b"LUKS\xba\xbe"
 SLOTS = 8
@@ -34,10 +37,10 @@ _HEADER = struct.Struct(">6sH32s32s32sII20s32sI40s")
 _SLOT = struct.Struct(">II32sII")
 HEADER_BYTES = _HEADER.size + SLOTS * _SLOT.size
 
-Random = Callable[[int], bytes]
+Random: TypeAlias = "Callable[[int], bytes]"
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class KeySlot:
     """One way in. `offset` is in sectors from the header."""
 
@@ -48,7 +51,7 @@ class KeySlot:
     stripes: int = STRIPES
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class LuksHeader:
     """The header's fields. `payload_offset` is in sectors from the header."""
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import configparser
 import errno as errno_names
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from varan.block.base import BlockError, ErrorKind
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
 EVENTS = frozenset(
     {
@@ -94,7 +96,7 @@ OPTIONS: dict[str, str] = {
 """The options that describe rules, by pattern and kind. Delays are Varan's own."""
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Effect:
     """An armed rule: a request of one of `types` that touches `sector` fails with `errno`, or waits."""
 
@@ -117,7 +119,7 @@ class Effect:
         return self.sector == -1 or offset <= place < offset + length
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Move:
     """At `event` in `state` (0: any), the state becomes `new`."""
 
@@ -126,7 +128,7 @@ class Move:
     new: int
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Rules:
     """All rules of one node, and where they stand."""
 

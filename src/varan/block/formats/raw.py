@@ -7,12 +7,6 @@ first sector look like another format are refused unless `format=raw` was asked 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import ClassVar
-
 from varan.block import registry
 from varan.block.base import (
     BlockError,
@@ -30,7 +24,13 @@ from varan.block.base import (
     Write,
     no_secrets,
 )
+from varan.block.lazy import Lock
 from varan.block.options import json_name
+from varan.light import TYPE_CHECKING, asynccontextmanager, replace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import ClassVar
 
 _GUARDED = 512
 """Bytes at the beginning that a format's magic can be in."""
@@ -50,7 +50,7 @@ class RawNode(Node):
         self._size = size
         self._windowed = bool(start) or size is not None
         self._guarded = options.probed
-        self._changing = asyncio.Lock()
+        self._changing = Lock()
 
     @property
     def length(self) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass
 
 from varan.block.base import Node
 from varan.block.request import read, write
+from varan.light import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BenchPlan:
     """What is sent: `count` requests of `size` bytes from `offset` on, each `step` bytes behind the last."""
 

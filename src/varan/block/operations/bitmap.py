@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from varan.block.base import Node
 from varan.block.operations.qcow2_node import qcow2
+from varan.light import TYPE_CHECKING, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WHAT = "persistent dirty bitmaps"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Action:
     """One change to a bitmap: "add", "remove", "clear", "enable", "disable", or "merge" with the name of the bitmap
     that is merged into it."""

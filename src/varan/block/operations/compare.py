@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from varan.block.base import BlockError, Data, Node
 from varan.block.drive import run_now
 from varan.block.memory import aligned
 from varan.block.operations.extents import ChainExtent, chain_extent
 from varan.block.operations.zeros import first_difference, first_nonzero
+from varan.light import TYPE_CHECKING, Enum, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
+    from typing import TypeAlias
 
 CHUNK = 1 << 20
 SIDE_BY_SIDE = 256 << 10
@@ -22,11 +20,11 @@ SIDE_BY_SIDE = 256 << 10
 SECTOR = 512
 """Differences are told by the sector they are in."""
 
-Progress = Callable[[int, int], None]
+Progress: TypeAlias = "Callable[[int, int], None]"
 """Called with the bytes done and the bytes there are."""
 
 
-class Verdict(enum.Enum):
+class Verdict(Enum):
     """How two images differ."""
 
     IDENTICAL = "identical"
@@ -39,7 +37,7 @@ class StatusError(BlockError):
     """The allocation of an image could not be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Result:
     """The verdict, with the byte it was reached at; `sizes_differ` where one goes on
     behind the other's end."""

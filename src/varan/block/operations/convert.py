@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
 from varan.block.base import BlockError, Data, ErrorKind, Node, Write
 from varan.block.drive import run_now
 from varan.block.operations import zeros
@@ -12,6 +9,11 @@ from varan.block.operations.pace import Pace
 from varan.block.operations.pipeline import MAX_DEPTH, Pipeline
 from varan.block.operations.source import Buffers, Piece, Reading, Sources
 from varan.block.request import write, zero
+from varan.light import TYPE_CHECKING, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
 CHUNK = 2 << 20
 """Bytes read at a time."""
@@ -19,11 +21,11 @@ COMPRESSED_CHUNK = 4 << 20
 """Bytes that are compressed at a time, in threads."""
 MAX_GRAIN = 64 << 10
 
-Progress = Callable[[int, int], None]
+Progress: TypeAlias = "Callable[[int, int], None]"
 """Called with the bytes done and the bytes there are."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class ConvertOptions:
     """How a copy is made."""
 

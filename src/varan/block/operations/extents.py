@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-
 from varan.block.base import Data, Node
 from varan.block.request import backing_of
+from varan.light import TYPE_CHECKING, record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ChainExtent:
     """`length` bytes of one kind from `start` on, decided `depth` layers below the top by `layer`."""
 

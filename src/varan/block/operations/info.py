@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from varan.block.base import Node
 from varan.block.naming import relative_to
 from varan.block.options import json_name
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 async def image_info(node: Node) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-
 from varan.block.base import Data, Node
 from varan.block.operations.extents import ChainExtent, layers
+from varan.light import TYPE_CHECKING, record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class MapEntry:
     """`length` bytes from `start` on. `offset` is where they lie in the file `filename`; None: nowhere as such."""
 

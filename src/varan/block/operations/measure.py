@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-
 from varan.block.base import BlockError, Data, ErrorKind, Node
 from varan.block.operations.extents import ChainExtent, walk
+from varan.light import TYPE_CHECKING, record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
 
 SECTOR = 512
 MAX_L1_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Measurement:
     """Bytes of the file: with the content that there is, and with every byte written. `bitmaps`: None where there can
     be none."""
@@ -22,7 +23,7 @@ class Measurement:
     bitmaps: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Qcow2Shape:
     """What the size of a qcow2 image's metadata follows from."""
 

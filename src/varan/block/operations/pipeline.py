@@ -7,11 +7,14 @@ compressors release the interpreter's lock, so that the halves overlap.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
 
 from varan.block.drive import run_now
+from varan.light import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from typing import Any
 
 Item = TypeVar("Item")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from varan.block.base import Node
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.operations.qcow2_node import qcow2
 from varan.block.operations.snapshot import snapshots
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _ENCRYPTION_ORDER = (
     "ivgen-alg",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varan.block.base import Node
+from varan.block.base import Data, Node
 from varan.block.memory import aligned
 from varan.block.operations import zeros
 from varan.block.operations.convert import Progress
@@ -30,7 +30,7 @@ class Rebase:
         while at < end:
             extent = await self._top.block_status(at, end - at)
             length = extent.length
-            if not extent.flags & extent.flags.ALLOCATED:
+            if not extent.flags & Data.ALLOCATED:
                 await self._keep(at, length)
             at += length
             if self._progress is not None:
@@ -108,7 +108,7 @@ class Rebase:
         end = at + length
         while at < end:
             extent = await self._top.block_status(at, min(end - at, CHUNK))
-            if not extent.flags & extent.flags.ALLOCATED:
+            if not extent.flags & Data.ALLOCATED:
                 await write(self._top, at, [memoryview(bytes(extent.length))])
             at += extent.length
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from varan.block.base import Node
 from varan.block.operations.qcow2_node import qcow2
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 WHAT = "internal snapshots"
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-
 from varan.block.base import BlockError, Data, Node
 from varan.block.memory import aligned
 from varan.block.operations.extents import backing, chain_extent
+from varan.light import TYPE_CHECKING, record
 
-Warn = Callable[[str], None]
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from typing import TypeAlias
+
+Warn: TypeAlias = "Callable[[str], None]"
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Piece:
     """`length` bytes for target offset `start`. Without a buffer they are zeros; `inherited`: the backing file's."""
 
@@ -25,7 +27,7 @@ class Piece:
     file: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reading:
     """How sources are read."""
 

@@ -6,17 +6,18 @@ be written alone: the file is cut back afterwards, and until then nobody else wr
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import mmap
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 from varan.block.aligned import Bounce
 from varan.block.base import Buffers
 from varan.block.request import size_of
 from varan.block.transports import posix
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
 _END = 1 << 63
 _PAGE = 4096
@@ -41,6 +42,8 @@ def alignment(fd: int) -> int:
 
 def page_memory(length: int) -> memoryview:
     """Memory that begins at a page."""
+    import mmap
+
     return memoryview(mmap.mmap(-1, max(length, 1)))[:length]
 
 
@@ -110,4 +113,6 @@ class Direct:
 
 
 def _address(buffer: memoryview) -> int:
+    import ctypes
+
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer)) if len(buffer) else 0

@@ -9,9 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import ClassVar, TypeVar
 
 from varan.block.base import (
     BlockError,
@@ -32,12 +29,20 @@ from varan.block.base import (
 )
 from varan.block.lazy import asyncio, settled
 from varan.block.naming import plain_path
+from varan.block.ranges import NOT_HELD
 from varan.block.transports import posix
 from varan.block.transports.direct import Direct
 from varan.block.transports.locking import ImageLock, supported
 from varan.block.transports.reserve import Reservation
+from varan.light import TYPE_CHECKING
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+    from contextlib import AbstractAsyncContextManager
+    from typing import ClassVar, TypeVar
+
+    T = TypeVar("T")
+
 
 _PREALLOCATION = ("off", "falloc", "full")
 
@@ -250,7 +255,7 @@ class FileNode(Node):
 
     def _hold(self, offset: int, length: int) -> AbstractAsyncContextManager[None]:
         """Keep direct writes from reading what is about to change in their blocks."""
-        return self._direct.hold(offset, length) if self._direct is not None else nullcontext()
+        return self._direct.hold(offset, length) if self._direct is not None else NOT_HELD
 
     def _inline(self) -> bool:
         if self.options.inline:

@@ -19,7 +19,7 @@ from varan.block.transports.posix import block_error
 
 HELD_BASE = 100
 UNSHARED_BASE = 200
-_BITS = tuple(Permission.ALL)
+_BITS = (Permission.CONSISTENT_READ, Permission.WRITE, Permission.WRITE_UNCHANGED, Permission.RESIZE)
 _FLOCK = struct.Struct("hhqqi4x")
 
 

@@ -5,16 +5,17 @@ Everything here may block the calling thread, and releases the GIL while it does
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
-import functools
 import os
 import stat
 import struct
-from collections.abc import Callable, Sequence
 
 from varan.block.base import BlockError, Buffers, ErrorKind
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 IOV_MAX = 1024
 FALLOC_KEEP_SIZE = 1
@@ -74,6 +75,8 @@ def read_whole(fd: int, offset: int, buffers: Buffers) -> None:
 
 def fill_zeros(buffers: Buffers) -> None:
     """Fill `buffers` with zeros."""
+    import ctypes
+
     for buffer in buffers:
         if len(buffer):
             ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(buffer)), 0, len(buffer))
@@ -90,18 +93,25 @@ def write_whole(fd: int, offset: int, buffers: Buffers, flags: int = 0) -> None:
         rest = advance(rest, count)
 
 
-@functools.cache
-def _fallocate() -> Callable[[int, int, int, int], int]:
+def _load_fallocate() -> tuple[Callable[[int, int, int, int], int], Callable[[], int]]:
+    import ctypes
+
     call = ctypes.CDLL(None, use_errno=True).fallocate
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-    return call
+    return call, ctypes.get_errno
+
+
+_calls: list[tuple[Callable[[int, int, int, int], int], Callable[[], int]]] = []
+"""fallocate(2) and the error number of the last call that failed, once somebody needed them."""
 
 
 def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
     """fallocate(2), with the modes that posix_fallocate has not. Raises OSError."""
-    call = _fallocate()
+    if not _calls:
+        _calls.append(_load_fallocate())
+    call, last_error = _calls[0]
     while call(fd, mode, offset, length) != 0:
-        number = ctypes.get_errno()
+        number = last_error()
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
 

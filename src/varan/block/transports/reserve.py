@@ -7,8 +7,6 @@ such account. What becomes of the file is the same: exactly the bytes that are w
 
 from __future__ import annotations
 
-import ctypes
-
 from varan.block.transports import posix
 
 SMALLEST = 256 << 10
@@ -41,6 +39,8 @@ class Reservation:
 
 def _file_system(fd: int) -> int:
     """The magic number of the file system that the file is on; 0 when it cannot be told."""
+    import ctypes
+
     answer = ctypes.create_string_buffer(_STATFS_BYTES)
     if ctypes.CDLL(None).fstatfs(fd, answer) != 0:
         return 0

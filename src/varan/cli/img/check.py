@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.operations.check import REPAIRS, Report, check
@@ -12,6 +11,10 @@ from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
 from varan.cli.message import complain, one_line
 from varan.cli.option import UsageError
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 REPAIR = Flag("repair", ("-r", "--repair"), "repair leaks, or all", "WHAT")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from varan.block.base import BlockError, Driver, ErrorKind, Node
 from varan.block.operations.convert import ConvertOptions, convert, reads_as_zero
 from varan.cli.img import common
@@ -14,6 +12,7 @@ from varan.cli.img.progress import Progress
 from varan.cli.img.snapshots import SNAPSHOT, load_snapshot
 from varan.cli.img.target import Target
 from varan.cli.option import HelpRequested, UsageError
+from varan.light import record
 
 FLAGS = (
     common.FORMAT,
@@ -47,7 +46,7 @@ MAX_SPARSE = 16 << 20
 SECTOR = 512
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Job:
     """What the command line asks for, checked."""
 

@@ -6,15 +6,16 @@ or `--name=VALUE`, and by any beginning that is unique. Everything after `--` is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
 from varan.cli.option import HelpRequested, UsageError
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 HELP_WORDS = ("-h", "--help")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Flag:
     """An option. `argument` is the placeholder of its argument, None when it takes none."""
 
@@ -30,7 +31,7 @@ class Flag:
         return f"{names} {self.argument}" if self.argument else names
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Line:
     """A command line taken apart."""
 
@@ -51,7 +52,7 @@ class Line:
         return [value for name, value in self.given if name == key]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Command:
     """A subcommand: its name, operands as the help shows them, options, and what it does (returns the exit status)."""
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
 from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
 from varan.block.drive import run_now
 from varan.block.graph import Graph
@@ -13,8 +9,14 @@ from varan.cli.img.common import check_cache_mode
 from varan.cli.img.grammar import Line
 from varan.cli.message import complain
 from varan.cli.option import UsageError
+from varan.light import TYPE_CHECKING
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    T = TypeVar("T")
 
 
 class Images:
@@ -125,6 +127,8 @@ def image_options(text: str) -> dict[str, str]:
 
 def format_options(texts: list[str]) -> dict[str, str]:
     """The options of all `-o`. Raises KeyvalError."""
+    if not texts:
+        return {}
     from varan.core.keyval import parse
 
     return {pair.key: pair.value for text in texts for pair in parse(text)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.operations.info import image_info
 from varan.cli.img import common, text
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 ORDER = (
     "snapshots",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from varan.cli.img.process import run_process
 from varan.cli.message import complain
 from varan.cli.option import HelpRequested, UsageError
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, load
 from varan.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
     from varan.cli.img.grammar import Command
 
 PROGRAM = "varan-img"
@@ -98,7 +99,7 @@ def _dispatch(words: list[str], program: str) -> int:
         raise UsageError(f"command not found: {name}")
     from varan.cli.img.grammar import describe, parse
 
-    command: Command = importlib.import_module(f"varan.cli.img.{name}").COMMAND
+    command: Command = load(f"varan.cli.img.{name}").COMMAND
     try:
         line = parse(rest, command.flags)
     except HelpRequested:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 _COLLECT_EVERY = 100_000
 """New objects between collections: importing makes many, and hardly any garbage."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from types import FrameType, TracebackType
-from typing import Self
+
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType, TracebackType
+    from typing import Self
+else:
+    # What the module of that name adds are enumerations of the signals, which take milliseconds to make.
+    import _signal as signal
 
 _INTERVAL = 0.1
 _BAR = 30

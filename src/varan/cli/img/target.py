@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Self
 
 from varan.cli.message import complain
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
 
 
 class Target:

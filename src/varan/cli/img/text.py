@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 _SUFFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _MILLION = 1_000_000
@@ -45,13 +49,13 @@ def _snapshot_row(snapshot: Mapping[str, Any]) -> tuple[str, str, str, str, str,
 def nested(value: Mapping[str, Any] | Sequence[Any], depth: int = 0) -> list[str]:
     """Lines that show nested mappings and lists, dashes in keys as spaces."""
     lines: list[str] = []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         entries = [(key.replace("-", " "), item) for key, item in value.items()]
     else:
         entries = [(f"[{index}]", item) for index, item in enumerate(value)]
     for label, item in entries:
         indent = "    " * depth
-        if isinstance(item, Mapping | list | tuple):
+        if isinstance(item, dict | list | tuple):
             lines.append(f"{indent}{label}:")
             lines += nested(item, depth + 1)
         else:
@@ -67,6 +71,24 @@ def _scalar(value: Any) -> str:
 
 def json_text(value: Any) -> str:
     """`value` as indented JSON."""
+    return _json(value, "\n")
+
+
+def _json(value: Any, line_end: str) -> str:
+    """JSON as the `json` module writes it, which is loaded only for texts that need escapes."""
+    inner = f"{line_end}    "
+    if isinstance(value, dict):
+        members = [f"{inner}{_json(key, inner)}: {_json(item, inner)}" for key, item in value.items()]
+        return f"{{{','.join(members)}{line_end}}}" if members else "{}"
+    if isinstance(value, list):
+        items = [f"{inner}{_json(item, inner)}" for item in value]
+        return f"[{','.join(items)}{line_end}]" if items else "[]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str) and value.isascii() and value.isprintable() and not {'"', "\\"} & set(value):
+        return f'"{value}"'
     import json
 
     return json.dumps(value, indent=4)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from varan.block.base import BlockError
 from varan.cli.io import words as w
 from varan.cli.io.session import Command, Session, system_words
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _blkdebug(session: Session, failure: str) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
 from varan.cli.img.common import IMAGE_OPTS, OBJECT, SHARE
 from varan.cli.img.grammar import Flag, Line, option_rows, parse
@@ -16,7 +14,12 @@ from varan.cli.io.words import Words
 from varan.cli.message import complain
 from varan.cli.option import HelpRequested, UsageError
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING
 from varan.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import NoReturn
 
 PROMPT = "qemu-io> "
 FLAGS = (

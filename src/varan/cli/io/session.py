@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
 from varan.block.drive import run_now
@@ -14,11 +11,15 @@ from varan.block.graph import Graph, Source
 from varan.cli.io.words import BadWordsError, CommandError
 from varan.cli.message import complain
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, field, record
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 
 PROGRAM = "varan-io"
 MODULES = ("transfer", "zeroing", "inspect", "opening", "debug", "general")
@@ -37,7 +38,7 @@ _SYSTEM_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Command:
     """A command: how many operands and options (words) it takes, and what it does."""
 
@@ -58,7 +59,7 @@ class Command:
         return f"{self.name} {self.synopsis} -- {self.help}"
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Defaults:
     """How images are opened unless a command says otherwise."""
 
@@ -70,7 +71,7 @@ class Defaults:
     by_options: bool = False
 
 
-@dataclass
+@record
 class Session:
     """The state that commands change."""
 

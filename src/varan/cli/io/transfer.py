@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any
 
 from varan.block.base import BlockError, Node, Write
 from varan.block.operations.zeros import first_difference
 from varan.block.request import read, write, zero
 from varan.cli.io import words as w
 from varan.cli.io.session import Command, Session, request_words
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
 
 DEFAULT_PATTERN = 0xCD
 MAX_REQUEST = (1 << 31) - 512
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Request:
     """What a read or write asks for."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 from varan.core.sizes import parse_size
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, field, record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -22,7 +23,7 @@ class BadWordsError(CommandError):
     """
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Words:
     """A command's options and operands."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, CreateOption, ErrorKind, no_secrets
@@ -18,6 +17,7 @@ from varan.block.formats.qcow2.refcounts import RefcountCodec
 from varan.block.formats.qcow2.runs import Kind, make_mapper
 from varan.block.formats.qcow2.tuning import cache_limits
 from varan.core.sizes import parse_size
+from varan.light import replace
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node

@@ -7,9 +7,9 @@ whether the cluster would be all ones or all zeros.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from varan.block.base import BlockError, ErrorKind
+from varan.light import record
 
 _EXTENSION = struct.Struct(">IIQQ")
 EXTENSION_BYTES = _EXTENSION.size
@@ -39,7 +39,7 @@ TABLE_RESERVED = 0xFF00_0000_0000_01FE
 TABLE_ALL_ONES = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Extension:
     """The header extension: where the directory lies."""
 
@@ -69,7 +69,7 @@ def parse_extension(data: bytes, cluster_size: int) -> Extension:
     return Extension(count, size, offset)
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Entry:
     """A bitmap as the directory has it. `table_size` is in entries."""
 

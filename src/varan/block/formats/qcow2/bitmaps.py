@@ -6,9 +6,6 @@ away; a bitmap that carries it on opening missed writes, is inconsistent, and ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from varan.block.base import BlockError, ErrorKind
 from varan.block.dirty import DEFAULT_GRANULARITY, DirtyBitmap
 from varan.block.formats.qcow2 import bitmap_directory as directory
@@ -16,12 +13,13 @@ from varan.block.formats.qcow2 import bitmap_store as store
 from varan.block.formats.qcow2.bitmap_directory import Entry
 from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.tuning import Structure
+from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Kept:
     """A bitmap: as the image has it (None: new), and in memory (None: not loaded, or not usable)."""
 

@@ -7,12 +7,13 @@ grow past its limit until its owner commits (`crowded` says when that is due).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableSequence
-from typing import Protocol
-
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2.buffers import read_padded
 from varan.block.lazy import Lock
+from varan.light import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableSequence
 
 MAX_VECTORS = 512
 

@@ -12,7 +12,6 @@ old one and switched to in one header write.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import bitmap_directory, snapshot_table
@@ -21,6 +20,7 @@ from varan.block.formats.qcow2.check_refcounts import RefcountCheck
 from varan.block.formats.qcow2.check_report import CheckReport, Fix, Image
 from varan.block.formats.qcow2.check_walk import CopiedCheck, Root, Walk
 from varan.block.formats.qcow2.header import Header
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node

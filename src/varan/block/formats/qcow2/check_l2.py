@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from varan.block.formats.qcow2 import layout as q
+from varan.light import TYPE_CHECKING, Enum, field, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
     Clusters = NDArray[np.int64]
 
 
-class Fault(enum.Enum):
+class Fault(Enum):
     """What can be wrong with an L2 entry; the value says it to users."""
 
     RESERVED = "reserved bits are set"
@@ -30,7 +27,7 @@ class Fault(enum.Enum):
     OUTSIDE = "the cluster lies past the end of the file"
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class TableScan:
     """The result. Cluster numbers are host clusters to be counted once each."""
 
@@ -48,7 +45,7 @@ class TableScan:
     """Faults with the entries that have them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Rules:
     """What the scan has to know of the image."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.check_report import Fix, Image
+from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ def encode(counts: Words, bits: int) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mismatch:
     """Clusters whose refcount on disk is not the number of references."""
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field
-
 from varan.block.base import Node
 from varan.block.formats.qcow2.buffers import read_padded
 from varan.block.formats.qcow2.check_counts import ReferenceCounts
 from varan.block.formats.qcow2.header import Header
+from varan.light import IntFlag, field, record
 
 MAX_MESSAGES = 10_000
 """Findings reported one by one; all are counted."""
 
 
-class Fix(enum.IntFlag):
+class Fix(IntFlag):
     """What a check repairs."""
 
     NONE = 0
@@ -24,7 +22,7 @@ class Fix(enum.IntFlag):
     ALL = 3
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class CheckReport:
     """The result of a check. Counts of findings that were not repaired, of those that were, and of clusters."""
 

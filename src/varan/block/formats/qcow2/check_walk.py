@@ -5,16 +5,15 @@ Snapshots share tables, so a table is read once however often it is referenced, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.check_l2 import Fault, Rules, scan
 from varan.block.formats.qcow2.check_refcounts import RefcountCheck
 from varan.block.formats.qcow2.check_report import Fix, Image
+from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ READ_AHEAD = 4 << 20
 """Bytes of adjacent tables that are read in one request."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Root:
     """An L1 table: the active one, or that of `weight` snapshots."""
 
@@ -35,7 +34,7 @@ class Root:
     active: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Tables:
     """The L2 tables of an image: distinct offsets in order, how often each is referenced, and how often by the disk."""
 

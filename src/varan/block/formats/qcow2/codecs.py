@@ -6,12 +6,12 @@ used from several threads at once.
 
 from __future__ import annotations
 
-import threading
-import zlib
-from typing import Any, Protocol
-
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
+from varan.light import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import Any
 
 WINDOW_BITS = 12
 """Of the deflate streams that are written; larger windows are read, too."""
@@ -38,11 +38,15 @@ class Deflate:
 
     def compress(self, data: Bytes) -> bytes:
         """See Codec."""
+        import zlib
+
         stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -WINDOW_BITS, 9)
         return stream.compress(data) + stream.flush()
 
     def decompress(self, data: Bytes, size: int) -> bytes:
         """See Codec."""
+        import zlib
+
         try:
             plain = zlib.decompressobj(-15).decompress(data, size)
         except zlib.error as error:
@@ -56,6 +60,8 @@ class Zstd:
     """Compression type 1. Contexts are kept per thread: making one costs more than a cluster."""
 
     def __init__(self) -> None:
+        import threading
+
         self._contexts = threading.local()
 
     def _context(self, kind: str) -> Any:

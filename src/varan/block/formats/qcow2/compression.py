@@ -6,9 +6,6 @@ Several clusters at once are worked on in threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeVar
 
 from varan.block.base import BlockError, Buffers, ErrorKind
 from varan.block.formats.qcow2.buffers import gather, part, read_padded, scatter, total
@@ -18,13 +15,17 @@ from varan.block.formats.qcow2.runs import Kind
 from varan.block.formats.qcow2.writer import Flight
 from varan.block.lazy import asyncio, settled
 from varan.block.memory import aligned
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from concurrent.futures import ThreadPoolExecutor
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
     from varan.block.formats.qcow2.node import Qcow2Node
 
-T = TypeVar("T")
 MAX_BATCH = 64
 
 
@@ -134,6 +135,8 @@ class Compression:
             end = max(end, sum(extent))
         bits = self.metadata.geometry.cluster_bits
         streams: list[memoryview] = []
+        from contextlib import ExitStack
+
         with ExitStack() as held:
             for group in groups:
                 held.enter_context(self.node.holding(group[0][0] >> bits, (max(map(sum, group)) >> bits) + 1))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind, Node
@@ -17,15 +14,19 @@ from varan.block.formats.qcow2.resize import preallocate, truncate
 from varan.block.graph import Graph
 from varan.block.naming import plain_path, relative_to
 from varan.core.sizes import parse_size
+from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from varan.block.formats.qcow2.encryption import NewEncryption
 
 _ON = {"on": True, "yes": True, "true": True, "y": True, "off": False, "no": False, "false": False, "n": False}
 _COMPAT = {"0.10": 2, "v2": 2, "1.1": 3, "v3": 3}
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Wish:
     """Options of `create`, checked."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from varan.block.base import (
     ChildRole,
     CreateOption,
@@ -19,6 +16,11 @@ from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.formats.qcow2.opening import read_header
 from varan.block.formats.qcow2.tuning import OVERLAP_OPTIONS
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ClassVar
 
 
 class Qcow2Driver(Driver):

@@ -7,9 +7,6 @@ place in the file with LUKS, and that of its place on the disk with the old AES.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
 
 from varan.block.base import BlockError, CreateOption, ErrorKind, Node
 from varan.block.crypto import keyslots
@@ -17,6 +14,11 @@ from varan.block.crypto.aes import SECTOR, Bytes, SectorCipher, legacy_cipher
 from varan.block.crypto.keyslots import Area
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.header import Header
+from varan.light import TYPE_CHECKING, record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 FORMATS = {q.CRYPT_AES: "aes", q.CRYPT_LUKS: "luks"}
 """Names of the methods, as the option `encrypt.format` has them."""
@@ -94,7 +96,7 @@ async def open_cipher(
     return DataCipher(q.CRYPT_LUKS, luks_header.cipher_for(key), file.filename)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NewEncryption:
     """How a new image is encrypted: `area_length` bytes have to be set aside for `start`."""
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import MutableSequence
-from typing import NamedTuple, Protocol
 
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.header import Header
+from varan.light import TYPE_CHECKING, Protocol, record
 
-Entries = MutableSequence[int]
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+    from typing import TypeAlias
+
+Entries: TypeAlias = "MutableSequence[int]"
 
 
-class Covered(NamedTuple):
+@record(frozen=True, slots=True)
+class Covered:
     """Bytes `start` to `end` of `clusters` clusters (counted from the first one's start) are in place."""
 
     clusters: int

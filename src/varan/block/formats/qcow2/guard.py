@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable
 
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.header import Header
 from varan.block.formats.qcow2.tuning import Structure
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 class Guard:
@@ -40,7 +43,7 @@ class Guard:
         )
         self.conflict = len(set().union(*(place for _, place in places))) != sum(len(place) for _, place in places)
         for kind, place in places:
-            if kind in self.wanted:
+            if kind & self.wanted:
                 self._clusters.update(place)
 
     def _range(self, offset: int, length: int) -> range:
@@ -48,7 +51,7 @@ class Guard:
 
     def protect(self, offset: int, length: int, kind: Structure) -> None:
         """These bytes of the file are metadata of a kind."""
-        if length and kind in self.wanted:
+        if length and kind & self.wanted:
             self._clusters.update(self._range(offset, length))
 
     def release(self, offset: int, length: int) -> None:

@@ -7,10 +7,10 @@ them; what cannot be judged without the file (do the tables lie inside it?) is f
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
+from varan.light import field, record
 
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3 = struct.Struct(">QQQII")
@@ -37,7 +37,7 @@ class HeaderError(BlockError):
         super().__init__(kind, f"qcow2 header: {field}: {message}")
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Extension:
     """A header extension as it stands on disk, without its padding."""
 
@@ -45,7 +45,7 @@ class Extension:
     data: bytes
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Header:
     """All fields of a header. Offsets are in the file; sizes in the units that the format has."""
 

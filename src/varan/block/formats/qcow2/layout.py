@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from array import array
-from dataclasses import dataclass
+
+from varan.light import record
 
 MAGIC = b"QFI\xfb"
 HEADER_LENGTH_V2 = 72
@@ -82,7 +83,7 @@ AT_FEATURES = 72
 AT_REFCOUNT_ORDER = 96
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Geometry:
     """What follows from cluster size, refcount width and the kind of L2 entry."""
 

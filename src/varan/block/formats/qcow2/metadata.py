@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Iterable
-from typing import Any
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
@@ -31,6 +29,11 @@ from varan.block.formats.qcow2.refcounts import RefcountCodec, Refcounts
 from varan.block.formats.qcow2.runs import Kind, Run, make_mapper
 from varan.block.formats.qcow2.tuning import Structure
 from varan.block.lazy import Lock
+from varan.light import TYPE_CHECKING, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
 MAX_SLICE = 64 << 10
 
@@ -75,7 +78,7 @@ class Metadata:
         self.refcounts = Refcounts(file, self.geometry, blocks)
         wanted = tuning.guarded(options)
         self.guard = Guard(self.geometry.cluster_bits, self.refcounts.reserved, wanted, self.mark_corrupt)
-        self.refcounts.reserves_blocks = Structure.REFCOUNT_BLOCK in wanted
+        self.refcounts.reserves_blocks = bool(wanted & Structure.REFCOUNT_BLOCK)
         self.refcounts.mark = self.mark_corrupt
         self.mapper = make_mapper(self.geometry, zero_flag=header.version >= 3, data_file=header.has_data_file)
         self.busy: dict[object, tuple[int, int]] = {}
@@ -195,7 +198,7 @@ class Metadata:
                 break
             if more.host != (found.host + found.length if found.host or found.kind is Kind.DATA else 0):
                 break
-            found = found._replace(length=found.length + more.length)
+            found = replace(found, length=found.length + more.length)
         return found
 
     # Changes (the lock is held).

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
-
 from varan.block.base import (
     BlockError,
     Buffers,
@@ -30,9 +26,13 @@ from varan.block.formats.qcow2.runs import Kind, Run
 from varan.block.formats.qcow2.writer import Writer
 from varan.block.permissions import format_permissions
 from varan.block.ranges import RangeLock
+from varan.light import TYPE_CHECKING, Protocol, contextmanager, replace
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
 
     from varan.block.formats.qcow2.bitmaps import Bitmaps
 
@@ -326,7 +326,7 @@ class Qcow2Node(Node):
             below = await self.data_file.block_status(run.host, run.length)
             if below.flags & Data.ZERO:
                 flags |= Data.ZERO
-            run = run._replace(length=min(run.length, below.length))
+            run = replace(run, length=min(run.length, below.length))
         return Extent(run.length, flags | Data.RAW_OFFSET, run.host, self.data_file)
 
     def _unallocated(self, offset: int, run: Run) -> Extent:

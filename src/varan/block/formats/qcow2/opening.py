@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2 import tuning
@@ -13,8 +11,11 @@ from varan.block.formats.qcow2.header import Header, HeaderError, parse_header
 from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.writer import Writer
 from varan.block.lazy import asyncio
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from varan.block.formats.qcow2.node import Qcow2Node
 
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.cache import Table, TableCache
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableSequence
 
 MAX_RELEASED = 1 << 16
 """Runs that wait to be counted down, before a commit is due."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind, Write
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2 import zeroing
 from varan.block.formats.qcow2.entries import Covered
 from varan.block.request import zero_within
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.node import Qcow2Node

@@ -6,15 +6,15 @@ zero in the high half).
 
 from __future__ import annotations
 
-import enum
-from collections.abc import MutableSequence
-from typing import NamedTuple, Protocol
-
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
+from varan.light import TYPE_CHECKING, IntEnum, Protocol, record
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
 
 
-class Kind(enum.IntEnum):
+class Kind(IntEnum):
     """Where guest bytes come from."""
 
     UNALLOCATED = 0
@@ -24,7 +24,8 @@ class Kind(enum.IntEnum):
     COMPRESSED = 3
 
 
-class Run(NamedTuple):
+@record(frozen=True, slots=True)
+class Run:
     """`length` guest bytes of one kind."""
 
     kind: Kind

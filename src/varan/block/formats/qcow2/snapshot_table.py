@@ -7,10 +7,10 @@ count; more is kept as it is), the id, the name, and padding to eight bytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from varan.block.base import BlockError, ErrorKind
 from varan.block.formats.qcow2 import layout as q
+from varan.light import record
 
 _FIXED = struct.Struct(">QIHHIIQII")
 ENTRY_BYTES = _FIXED.size
@@ -21,7 +21,7 @@ NO_ICOUNT = (1 << 64) - 1
 """The instruction count of snapshots that have none."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Snapshot:
     """An internal snapshot. Sizes in bytes, `l1_size` in entries, times in nanoseconds (`date` since 1970)."""
 

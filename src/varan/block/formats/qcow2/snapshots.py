@@ -79,7 +79,7 @@ async def attach(node: Qcow2Node) -> None:
     guard.protect(metadata.header.snapshots_offset, length, Structure.SNAPSHOT_TABLE)
     for snapshot in snapshots:
         guard.protect(snapshot.l1_offset, snapshot.l1_size * 8, Structure.INACTIVE_L1)
-        if Structure.INACTIVE_L2 in guard.wanted:
+        if guard.wanted & Structure.INACTIVE_L2:
             for entry in await _snapshot_l1(metadata, snapshot):
                 if entry & q.OFFSET_MASK:
                     guard.protect(entry & q.OFFSET_MASK, metadata.geometry.cluster_size, Structure.INACTIVE_L2)

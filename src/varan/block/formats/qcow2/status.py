@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from varan.block.base import BlockError
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from varan.block.formats.qcow2.metadata import Metadata

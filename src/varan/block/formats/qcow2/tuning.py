@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Flag, auto
-from typing import Any
-
 from varan.block.base import BlockError, ErrorKind
+from varan.light import TYPE_CHECKING, IntFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 DEFAULT_L2_CACHE = 32 << 20
 DEFAULT_REFCOUNT_CACHE = 8 << 20
@@ -16,18 +17,18 @@ DEFAULT_CLEAN_INTERVAL = 600
 MAX_CLEAN_INTERVAL = (1 << 32) - 1
 
 
-class Structure(Flag):
+class Structure(IntFlag):
     """Kinds of metadata."""
 
-    MAIN_HEADER = auto()
-    ACTIVE_L1 = auto()
-    REFCOUNT_TABLE = auto()
-    SNAPSHOT_TABLE = auto()
-    BITMAP_DIRECTORY = auto()
-    ACTIVE_L2 = auto()
-    REFCOUNT_BLOCK = auto()
-    INACTIVE_L1 = auto()
-    INACTIVE_L2 = auto()
+    MAIN_HEADER = 1
+    ACTIVE_L1 = 2
+    REFCOUNT_TABLE = 4
+    SNAPSHOT_TABLE = 8
+    BITMAP_DIRECTORY = 16
+    ACTIVE_L2 = 32
+    REFCOUNT_BLOCK = 64
+    INACTIVE_L1 = 128
+    INACTIVE_L2 = 256
 
     @property
     def option(self) -> str:

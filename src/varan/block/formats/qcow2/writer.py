@@ -8,18 +8,16 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from varan.block.base import BlockError, Buffers, ErrorKind
 from varan.block.formats.qcow2 import layout as q
 from varan.block.formats.qcow2.buffers import part, total, zeros
 from varan.block.formats.qcow2.entries import Covered, EntryEditor, make_editor
 from varan.block.lazy import asyncio
+from varan.light import TYPE_CHECKING, asynccontextmanager, record
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from varan.block.formats.qcow2.node import Qcow2Node
 
 
@@ -34,7 +32,7 @@ class Flight:
         self.landed: asyncio.Event | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Plan:
     """What an allocating write does: `length` guest bytes from `offset` go to contiguous host clusters."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from varan.block.base import BlockError, ErrorKind, Write
 from varan.block.formats.qcow2.buffers import zeros
 from varan.block.formats.qcow2.entries import Entries
 from varan.block.request import zero_within
+from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from varan.block.formats.qcow2.node import Qcow2Node
 
 MAX_PIECE = 1 << 20
