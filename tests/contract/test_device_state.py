@@ -16,6 +16,7 @@ from tests.support.bus import Bus
 
 from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import RtcSetting
+from varan.core.ports import PORTS
 from varan.core.state import Device, State, StateError, decode, encode
 
 DEVICE_PORTS = {
@@ -31,6 +32,7 @@ DEVICE_PORTS = {
     "acpi-pm1": tuple(range(0x600, 0x60C)),
     "acpi-gpe0": tuple(range(0xAFE0, 0xAFE4)),
     "smi-command": (0xB2, 0xB3),
+    "hpet": tuple(range(0xFED00000, 0xFED00160)),
     "serial1": tuple(range(0x3F8, 0x400)),
     "serial2": tuple(range(0x2F8, 0x300)),
     "serial3": tuple(range(0x3E8, 0x3F0)),
@@ -39,6 +41,7 @@ DEVICE_PORTS = {
     "i440fx": tuple(range(0xCF8, 0xD00)),
     "piix3": tuple(range(0xCF8, 0xD00)),
 }
+"""Ports, and from 64 KiB on memory addresses."""
 STATELESS: set[str] = set()
 CONFIG_ADDRESS = 0xCF8
 CONFIG_ENABLE = 0x80000000
@@ -64,13 +67,14 @@ class Rig:
         seen: list[int | None] = []
         for _ in range(ACCESSES):
             port = source.choice(ports)
+            space = self.bus.ports if port < PORTS else self.pc.memory
             if port == CONFIG_ADDRESS:
                 address = CONFIG_ENABLE | source.choice(CONFIG_FUNCTIONS) | source.randrange(0, 256, 4)
                 self.bus.ports.write(port, 4, address)
             elif source.random() < 0.6:
-                self.bus.outb(port, source.randrange(256))
+                space.write(port, 1, source.randrange(256))
             else:
-                seen.append(self.bus.inb(port))
+                seen.append(space.read(port, 1))
             if source.random() < 0.3:
                 self.bus.run(source.randrange(3_000_000))
             if source.random() < 0.1:

@@ -1,4 +1,4 @@
-"""Whatever a guest does at the ports of a PC, no device raises, hangs or grows."""
+"""Whatever a guest does at the ports and registers of a PC, no device raises, hangs or grows."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ def make(bus: Bus) -> Pc:
 
 MAPPED = sorted(port for mapped in make(Bus()).ports for port in range(mapped.base, mapped.base + mapped.length))
 PORTS = st.one_of(st.sampled_from(MAPPED), st.integers(0, 0xFFFF))
+REGISTERS = [(region.start, region.end - region.start) for region in make(Bus()).memory if region.read is not None]
+ADDRESSES = st.one_of(*(st.integers(0, size - 1).map(start.__add__) for start, size in REGISTERS))
 SIZES = st.sampled_from((1, 1, 1, 2, 4))
 ACCESSES = st.one_of(
     st.tuples(st.just("in"), PORTS, SIZES),
     st.tuples(st.just("out"), PORTS, SIZES, st.integers(0, 0xFFFFFFFF)),
+    st.tuples(st.just("load"), ADDRESSES, st.sampled_from((1, 2, 4, 8))),
+    st.tuples(st.just("store"), ADDRESSES, st.sampled_from((1, 2, 4, 8)), st.integers(0, (1 << 64) - 1)),
     st.tuples(st.just("wait"), st.integers(0, 10**12)),
     st.tuples(st.just("type"), st.binary(max_size=40)),
     st.tuples(st.just("point"), st.integers(-5000, 5000), st.integers(-5000, 5000), st.integers(0, 7)),
@@ -58,6 +62,10 @@ def perform(pc: Pc, bus: Bus, access: tuple[object, ...]) -> None:
             assert 0 <= pc.ports.read(port, size) < 1 << (8 * size)
         case ("out", int(port), int(size), int(value)):
             pc.ports.write(port, size, value & (1 << (8 * size)) - 1)
+        case ("load", int(address), int(size)):
+            assert 0 <= pc.memory.read(address, size) < 1 << (8 * size)
+        case ("store", int(address), int(size), int(value)):
+            pc.memory.write(address, size, value & (1 << (8 * size)) - 1)
         case ("wait", int(nanoseconds)):
             bus.stall(nanoseconds)
         case ("type", bytes(data)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from varan.api.values import RunState, ShutdownCause
 from varan.embed.local import EventListener
 from varan.embed.vm import Machine
 from varan.errors import GenericError
+from varan.machine.spec import BootSpec, MachineSpec
 
 pytestmark = pytest.mark.linux
 
@@ -44,12 +46,21 @@ echo got $line
 
 
 @asynccontextmanager
-async def linux(folder: Path, script: str, modules: Sequence[str] = ()) -> AsyncIterator[tuple[Machine, EventListener]]:
+async def linux(
+    folder: Path, script: str, modules: Sequence[str] = (), acpi: bool = True
+) -> AsyncIterator[tuple[Machine, EventListener]]:
     """A machine whose kernel runs `script`, and its events."""
     initrd = folder / "initrd"
     initrd.write_bytes(make_initrd(script, need_busybox(), modules=modules))
+    spec = MachineSpec(
+        memory=256 << 20,
+        acpi=acpi,
+        accelerators=(("unicorn", {}),),
+        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
+        serials=("serial0",),
+    )
     async with (
-        Machine(kernel=need_kernel(), initrd=initrd, append=APPEND, memory="256M", accel="unicorn") as vm,
+        Machine(spec=spec) as vm,
         vm.qmp.listen() as listener,
     ):
         await vm.start()
@@ -107,3 +118,18 @@ async def test_a_guest_sleeps_and_wakes_with_its_memory_and_devices(tmp_path: Pa
         await vm.serial.expect("the clock is right", timeout=60)
         vm.serial.send_line("well")
         await vm.serial.expect("got well", timeout=60)
+
+
+async def test_the_clocks_alarm_wakes_a_guest(tmp_path: Path) -> None:
+    script = "echo +2 > /sys/class/rtc/rtc0/wakealarm; echo mem > /sys/power/state; echo AWAKE; read line"
+    async with linux(tmp_path, script) as (vm, listener):
+        await until(listener, events.Suspend)
+        await until(listener, events.Wakeup)
+        await vm.serial.expect("AWAKE", timeout=60)
+
+
+async def test_without_acpi_a_guest_works_and_halts_at_the_end(tmp_path: Path) -> None:
+    async with linux(tmp_path, f"echo {READY}; ls /sys/firmware", acpi=False) as (vm, _):
+        output = await vm.serial.expect(re.compile(f"{READY}([^#]*)reboot: System halted"), timeout=60)
+        assert "acpi" not in output[1]
+        assert vm.status is RunState.RUNNING

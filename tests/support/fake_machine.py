@@ -206,6 +206,9 @@ class FakeMachine:
     async def system_reset(self) -> None:
         await self.lifecycle.reset()
 
+    def pending_wake(self) -> WakeCause | None:
+        return None
+
     async def wake(self, cause: WakeCause) -> bool:
         self.woken_by.append(cause)
         return True

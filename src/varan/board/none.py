@@ -36,6 +36,10 @@ class NoBoard:
         """None."""
         return ()
 
+    def pending_wake(self) -> WakeCause | None:
+        """Nothing."""
+        return None
+
     def wake(self, cause: WakeCause) -> None:
         """It never sleeps."""
 

@@ -42,6 +42,8 @@ from varan.devices.pci.host import PciHost
 from varan.devices.pci.i440fx import I440Fx
 from varan.devices.pci.piix3 import Piix3
 from varan.devices.pluggable import PluggableDevice
+from varan.devices.timer import hpet
+from varan.devices.timer.hpet import Hpet, LegacyGate
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.mc146818 import Mc146818
 
@@ -73,6 +75,7 @@ class PcConfig:
     rtc: RtcSetting = field(default_factory=RtcSetting)
     acpi: bool = True
     """Whether there is power management, and tables that tell of it."""
+    hpet: bool = True
 
 
 class Pc:
@@ -99,15 +102,17 @@ class Pc:
         self.isa = IsaBus(self.ports, lambda irq: (self.pic.line(irq), self.pic.pulse(irq)))
         environment.buses[ISA_BUS] = self.isa
         environment.unattached.add_child(ISA_BUS, self.isa)
-        self.pit = I8254(virtual, timers, self.pic.line(TIMER_IRQ))
+        self._make_timer_gates()
+        self.pit = I8254(virtual, timers, self.timer_gate)
         self.port_b = PortB(virtual, self.pit)
         self.rtc = Mc146818(
             virtual if config.rtc.virtual else environment.host,
             timers,
-            self.pic.line(RTC_IRQ),
+            self.rtc_gate,
             config.rtc.offset,
             pc_cells(self.low_memory, self.high_memory, config.cpus),
         )
+        self.hpet = self._make_hpet() if config.hpet else None
         self._make_input(environment.requests.guest_reset)
         self.post = PostPort()
         self.power = PowerManagement(virtual, timers, self.pic.line(SCI), environment.requests) if config.acpi else None
@@ -116,6 +121,8 @@ class Pc:
             device.map(self.ports)
         if self.power is not None:
             self.power.map(self.ports)
+            self.rtc.on_alarm = self.power.alarm
+            self.keyboard.on_input = self.mouse.on_input = self.power.touch
         self._add_objects()
         self._make_pci()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
@@ -128,6 +135,18 @@ class Pc:
         if low < size:
             self.memory.map_ram(HIGH_MEMORY, self.ram, low)
         return low, size - low
+
+    def _make_timer_gates(self) -> None:
+        """The ISA timers' interrupts, which the HPET may take over."""
+        self.timer_gate = LegacyGate(self.environment.gsi(TIMER_IRQ))
+        self.rtc_gate = LegacyGate(self.environment.gsi(RTC_IRQ))
+
+    def _make_hpet(self) -> Hpet:
+        gsi = self.environment.gsi
+        legacy = ((gsi(TIMER_IRQ), self.timer_gate), (gsi(RTC_IRQ), self.rtc_gate))
+        timers = Hpet(self.environment.virtual, self.environment.timers, {}, legacy)
+        timers.map(self.memory)
+        return timers
 
     def _make_input(self, request_reset: Callable[[], None]) -> None:
         self.a20 = A20Gate()
@@ -178,6 +197,7 @@ class Pc:
         """The board's own, in the order of reset: the interrupt controllers first, since others drive their inputs."""
         devices: dict[str, Device[Any]] = {
             "i8259": self.pic,
+            **({"hpet": self.hpet} if self.hpet is not None else {}),
             "i8254": self.pit,
             "port-b": self.port_b,
             "mc146818": self.rtc,
@@ -223,6 +243,10 @@ class Pc:
         if self.power is not None:
             self.power.press_power_button()
 
+    def pending_wake(self) -> WakeCause | None:
+        """What ends a sleep that has just begun. Holds the machine lock."""
+        return self.power.pending_wake() if self.power is not None else None
+
     def wake(self, cause: WakeCause) -> None:
         """Tell the guest what ended its sleep, and firmware that it was one. Holds the machine lock."""
         if self.power is not None:
@@ -234,7 +258,14 @@ class Pc:
         if self.power is None:
             return ()
         ports = tuple((serial.settings["iobase"], serial.settings["irq"]) for serial in self.serials)
-        return build(AcpiHardware(cpus=self.config.cpus, serial_ports=ports, pci=self._acpi_pci()))
+        return build(
+            AcpiHardware(
+                cpus=self.config.cpus,
+                serial_ports=ports,
+                hpet_address=hpet.BASE if self.hpet is not None else None,
+                pci=self._acpi_pci(),
+            )
+        )
 
     def _acpi_pci(self) -> AcpiPciHost:
         windows = self._pci_windows()

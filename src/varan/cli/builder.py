@@ -81,6 +81,7 @@ class Builder:
     boot: BootDraft = field(default_factory=BootDraft)
     rtc: RtcSpec = field(default_factory=RtcSpec)
     acpi: bool = True
+    hpet: bool = True
     actions: Actions = field(default_factory=Actions)
     chardevs: list[ChardevSpec] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
@@ -195,6 +196,7 @@ class Builder:
             boot=BootSpec(boot.kernel, boot.initrd, boot.append or "", boot.demo, boot.firmware),
             rtc=self.rtc,
             acpi=self.acpi,
+            hpet=self.hpet,
             actions=self.actions,
             chardevs=tuple(self.chardevs),
             serials=tuple(self.serials),

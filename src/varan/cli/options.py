@@ -64,16 +64,17 @@ _GENERAL = (
 _MACHINE = (
     Option(
         "machine",
-        "[type=]NAME[,accel=A[:B]...][,acpi=on|off][,dump-guest-core=on|off]",
+        "[type=]NAME[,accel=A[:B]...][,acpi=on|off][,hpet=on|off][,dump-guest-core=on|off]",
         Group.MACHINE,
         "The machine: `pc` or `none`; `help` lists them. `accel` names accelerators in order of preference. "
-        "acpi=off leaves power management and its tables out. With dump-guest-core=off a core dump of "
-        "the process leaves the guest's memory out.",
+        "acpi=off leaves power management and its tables out, hpet=off the high-precision event timers. With "
+        "dump-guest-core=off a core dump of the process leaves the guest's memory out.",
         machine.fold_machine,
         aliases=("M",),
         repeatable=True,
     ),
     Option("no-acpi", None, Group.MACHINE, "Short for -machine acpi=off.", machine.fold_no_acpi),
+    Option("no-hpet", None, Group.MACHINE, "Short for -machine hpet=off.", machine.fold_no_hpet),
     Option(
         "accel",
         "NAME[,option=value]...",
@@ -280,7 +281,6 @@ _PROCESS = (
 
 _ABSENT = (
     Option("no-user-config", None, Group.ABSENT, "Configuration files are never read.", nothing),
-    Option("no-hpet", None, Group.ABSENT, "There is no HPET.", nothing),
     Option("net", "none", Group.ABSENT, "There is no network adapter.", only("none")),
     Option("nic", "none", Group.ABSENT, "There is no network adapter.", only("none")),
     Option(

@@ -51,6 +51,9 @@ class Board(Protocol):
     def acpi_tables(self) -> tuple[Table, ...]:
         """What firmware would tell the guest about the board; empty without ACPI."""
 
+    def pending_wake(self) -> WakeCause | None:
+        """What ends a sleep that has just begun. The caller holds the machine lock."""
+
     def wake(self, cause: WakeCause) -> None:
         """Tell the guest what ended its sleep. The caller holds the machine lock."""
 
@@ -67,7 +70,9 @@ def make(machine: Machine) -> Board:
         raise VaranError(f"a pc has 1 to {PcMachine.most_cpus} CPUs, not {spec.cpus}")
     utc_offset = time.localtime().tm_gmtoff
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
-    config = PcConfig(memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc, acpi=spec.acpi)
+    config = PcConfig(
+        memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc, acpi=spec.acpi, hpet=spec.hpet
+    )
     try:
         return Pc(config, machine.environment)
     except (OSError, OverflowError) as error:

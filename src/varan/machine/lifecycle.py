@@ -70,6 +70,9 @@ class Guest(Protocol):
     def press_power_button(self) -> None:
         """Tell the guest that it is wanted to shut down."""
 
+    def pending_wake(self) -> WakeCause | None:
+        """What ends a sleep that has just begun: it happened while the guest went to bed."""
+
     async def wake(self, cause: WakeCause) -> bool:
         """Lead the guest out of its sleep; False when only a reset goes on from there. Called while nothing runs."""
 
@@ -147,7 +150,8 @@ class Lifecycle:
 
     def wake(self, cause: WakeCause) -> None:
         """Something happened that wakes a sleeping guest. Any thread."""
-        self._queue_soon(lambda: self._wake(cause))
+        if self.run_state.state is RunState.SUSPENDED:
+            self._queue_soon(lambda: self._wake(cause))
 
     def guest_panicked(self) -> None:
         """The guest reports a crash. Any thread; guest code stops until what the action says has been done."""
@@ -235,6 +239,7 @@ class Lifecycle:
         await self.pause_threads()
         await self._guest.restart()
         if not self.run_state.running:
+            self._guest.stop_clock()
             self.run_state.move(RunState.PRELAUNCH)
         self._events.emit(events.Reset(guest=cause in GUEST_CAUSES, reason=cause))
         if self.run_state.running:
@@ -248,6 +253,9 @@ class Lifecycle:
         self._events.emit(events.Suspend())
         for thread in self._guest.threads:
             thread.rest()
+        cause = self._guest.pending_wake()
+        if cause is not None:
+            await self._wake(cause)
 
     async def _hibernate(self) -> None:
         self._events.emit(events.SuspendDisk())

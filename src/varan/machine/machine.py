@@ -253,6 +253,11 @@ class Machine:
         if state is not None and self.vcpus:
             await self.vcpus[0].set_state(state)
 
+    def pending_wake(self) -> WakeCause | None:
+        """What ends a sleep that has just begun."""
+        with self.lock:
+            return self.board.pending_wake()
+
     async def wake(self, cause: WakeCause) -> bool:
         """Lead the guest out of its sleep: devices keep their state, vCPUs start anew where the guest wanted to wake.
 

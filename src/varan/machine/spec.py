@@ -139,6 +139,8 @@ class MachineSpec:
     rtc: RtcSpec = field(default_factory=RtcSpec)
     acpi: bool = True
     """Power management, and tables that tell the guest of it."""
+    hpet: bool = True
+    """High-precision event timers."""
     actions: Actions = field(default_factory=Actions)
     chardevs: tuple[ChardevSpec, ...] = ()
     serials: tuple[str | None, ...] = ()

@@ -63,6 +63,7 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
         ("-machine type=pc,accel=kvm:tcg", "machine.accelerators", (("kvm", {}), ("unicorn", {}))),
         ("-machine pc -machine accel=tcg", "machine.accelerators", (("unicorn", {}),)),
         ("-machine pc,acpi=off", "machine.acpi", False),
+        ("-machine pc,hpet=off", "machine.hpet", False),
         ("-machine pc,usb=off,vmport=off,dump-guest-core=off", "process.dump_guest_memory", False),
     ],
     "accel": [
@@ -206,7 +207,7 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "d": [("-d accel,qmp", "process.log_items", ("accel", "qmp"))],
     "D": [("-D /tmp/log", "process.log_file", "/tmp/log")],
     "no-user-config": [("-no-user-config", "machine.machine", "pc")],
-    "no-hpet": [("-no-hpet", "machine.machine", "pc")],
+    "no-hpet": [("-no-hpet", "machine.hpet", False)],
     "no-acpi": [("-no-acpi", "machine.acpi", False)],
     "device": [
         ("-device ib700", "machine.devices", (DeviceSpec("ib700"),)),

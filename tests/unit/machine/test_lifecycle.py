@@ -35,6 +35,7 @@ class IdleGuest:
         self.restarts = 0
         self.woken_by: list[WakeCause] = []
         self.wakes = True
+        self.wakes_at_once: WakeCause | None = None
         self.lock, self.timers = threading.RLock(), TimerQueue()
         thread = VcpuThread(IdleVm(), [0], self.lock, self.timers, self.lifecycle.vcpu_exit, "test")
         self.threads = [thread]
@@ -51,6 +52,9 @@ class IdleGuest:
     async def restart(self) -> None:
         assert not self.vcpu.running.is_set()
         self.restarts += 1
+
+    def pending_wake(self) -> WakeCause | None:
+        return self.wakes_at_once
 
     async def wake(self, cause: WakeCause) -> bool:
         assert not self.vcpu.running.is_set()
@@ -274,3 +278,19 @@ async def test_a_guest_that_saved_itself_to_disk_powers_off(guest: IdleGuest) ->
     guest.lifecycle.guest_hibernate()
     assert await guest.lifecycle.ended() is ShutdownCause.GUEST_SHUTDOWN
     assert guest.kinds() == ["RESUME", "SUSPEND_DISK", "SHUTDOWN"]
+
+
+async def test_what_wakes_a_guest_on_its_way_to_sleep_is_not_lost(guest: IdleGuest) -> None:
+    guest.wakes_at_once = WakeCause.RTC
+    await guest.lifecycle.cont()
+    guest.lifecycle.guest_suspend()
+    await guest.until("WAKEUP")
+    assert guest.woken_by == [WakeCause.RTC]
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_a_reset_of_a_sleeping_guest_leaves_it_in_prelaunch_with_its_time_held(guest: IdleGuest) -> None:
+    await asleep(guest)
+    await guest.lifecycle.reset()
+    assert guest.lifecycle.run_state.state is RunState.PRELAUNCH
+    assert not guest.clock_runs

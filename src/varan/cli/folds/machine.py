@@ -17,7 +17,7 @@ from varan.machine.spec import MIB, RtcSpec, Topology
 PAGE = 4096
 MAX_CPUS = 255
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ABSENT_PARTS = ("usb", "vmport", "hpet", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
+_ABSENT_PARTS = ("usb", "vmport", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
 
 
 def fold_machine(builder: Builder, value: str) -> None:
@@ -40,6 +40,9 @@ def fold_machine(builder: Builder, value: str) -> None:
     acpi = arguments.take_bool("acpi")
     if acpi is not None:
         builder.acpi = acpi
+    hpet = arguments.take_bool("hpet")
+    if hpet is not None:
+        builder.hpet = hpet
     for part in _ABSENT_PARTS:
         take_off(arguments, part)
     arguments.finish()
@@ -48,6 +51,11 @@ def fold_machine(builder: Builder, value: str) -> None:
 def fold_no_acpi(builder: Builder, value: str) -> None:
     """-no-acpi: the short form of -machine acpi=off."""
     builder.acpi = False
+
+
+def fold_no_hpet(builder: Builder, value: str) -> None:
+    """-no-hpet: the short form of -machine hpet=off."""
+    builder.hpet = False
 
 
 def fold_accel(builder: Builder, value: str) -> None:

@@ -85,6 +85,10 @@ class Pm1(Device[Pm1State]):
         """Whether this event is enabled, and so wakes the machine."""
         return bool(self.state.enable & event)
 
+    def pending(self, event: int) -> bool:
+        """Whether this event is enabled and has happened."""
+        return bool(self.state.enable & self.state.status & event)
+
     def reset(self) -> None:
         super().reset()
         self.state.overflow = pmtimer.next_carry(self._clock.now())

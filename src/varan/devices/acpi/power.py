@@ -38,6 +38,7 @@ class PowerManagement:
 
     def __init__(self, clock: Clock, timers: TimerQueue, sci: IrqLine, requests: MachineRequests) -> None:
         self._sci = sci
+        self._requests = requests
         sleeps = {
             int(SleepType.S5): requests.guest_shutdown,
             int(SleepType.S3): requests.guest_suspend,
@@ -59,7 +60,26 @@ class PowerManagement:
 
     def press_power_button(self) -> None:
         """The fixed power button."""
-        self.pm1.raise_events(pm1.PWRBTN)
+        self._raise(pm1.PWRBTN, WakeCause.BUTTON)
+
+    def alarm(self) -> None:
+        """The real-time clock's alarm goes off."""
+        self._raise(pm1.RTC, WakeCause.RTC)
+
+    def touch(self) -> None:
+        """Somebody uses keyboard or mouse."""
+        self._requests.wake(WakeCause.BUTTON)
+
+    def _raise(self, event: int, cause: WakeCause) -> None:
+        self.pm1.raise_events(event)
+        if self.pm1.enabled(event):
+            self._requests.wake(cause)
+
+    def pending_wake(self) -> WakeCause | None:
+        """What ends a sleep that has just begun: an enabled event that the guest has not cleared."""
+        if self.pm1.pending(pm1.RTC):
+            return WakeCause.RTC
+        return WakeCause.BUTTON if self.pm1.pending(pm1.PWRBTN) else None
 
     def wake(self, cause: WakeCause) -> None:
         """Show what ended a sleep; what no register has a bit for looks like the power button."""

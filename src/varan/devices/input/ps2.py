@@ -41,6 +41,8 @@ class Ps2Device(Device[S]):
         super().__init__()
         self.on_data: Callable[[], None] = _ignore
         """Called when bytes were added to an empty or filled queue."""
+        self.on_input: Callable[[], None] = _ignore
+        """Called when the user touches the device, whatever the host has set."""
 
     def take(self) -> int | None:
         """The next byte for the host, None while there is none."""

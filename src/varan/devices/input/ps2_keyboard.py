@@ -38,6 +38,7 @@ class Ps2Keyboard(Ps2Device[KeyboardState]):
 
     def press(self, code: bytes) -> bool:
         """Send a make or break code; False when scanning is off or the queue is full."""
+        self.on_input()
         return self.state.scanning and self.send(code)
 
     def write(self, value: int) -> None:

@@ -74,6 +74,8 @@ class Ps2Mouse(Ps2Device[MouseState]):
         """Motion right, up and of the wheel towards the user, in counts; `buttons` as in `MouseState`."""
         state = self.state
         changed = buttons != state.buttons or dx or dy or dz
+        if changed:
+            self.on_input()
         state.buttons = buttons & 7
         state.dx = clamp(state.dx + dx, 4 * MOTION_LIMIT)
         state.dy = clamp(state.dy + dy, 4 * MOTION_LIMIT)

@@ -9,7 +9,7 @@ clear, so a guest that does not read register C costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -113,6 +113,8 @@ class Mc146818(Device[RtcState]):
         self._clock = clock
         self._irq = irq
         self._timer = timers.timer(clock, self._due, "mc146818")
+        self.on_alarm: Callable[[], None] = _ignore
+        """Called when an alarm that interrupts goes off."""
         self.state.offset = offset
         self.state.seen = clock.now()
         for index, value in (cells or {}).items():
@@ -338,5 +340,13 @@ class Mc146818(Device[RtcState]):
             self._timer.cancel()
 
     def _due(self) -> None:
+        cells = self.state.cells
+        before = cells[REGISTER_C]
         self._catch_up()
         self._signal()
+        if cells[REGISTER_B] & cells[REGISTER_C] & ~before & C_AF:
+            self.on_alarm()
+
+
+def _ignore() -> None:
+    return

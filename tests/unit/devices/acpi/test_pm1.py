@@ -30,6 +30,9 @@ class Sleeps(NoRequests):
     def guest_hibernate(self) -> None:
         self.asked.append("S4")
 
+    def wake(self, cause: WakeCause) -> None:
+        self.asked.append(cause.value)
+
 
 class Rig(Bus):
     def __init__(self) -> None:
@@ -101,7 +104,7 @@ def test_registers_take_bytes_and_double_words(rig: Rig) -> None:
     rig.ports.write(STATUS, 4, TMR << 16 | PWRBTN)
     assert rig.ports.read(STATUS, 4) == TMR << 16
     rig.outb(CONTROL + 1, 0x24)
-    assert rig.sleeps.asked == ["S3"]
+    assert rig.sleeps.asked == ["button", "S3"]
 
 
 def test_the_timer_counts_24_bits_at_its_frequency(rig: Rig) -> None:
@@ -155,3 +158,17 @@ def test_general_purpose_events_interrupt_when_enabled_until_cleared(rig: Rig) -
     assert (rig.ports.read(GPE_STATUS, 4), rig.sci.level) == (2 << 16, 0)
     rig.outb(GPE_ENABLE + 1, 0x80)
     assert rig.inw(GPE_ENABLE) == 0x8002
+
+
+def test_enabled_events_and_all_input_wake_a_sleeping_guest(rig: Rig) -> None:
+    rig.power.alarm()
+    rig.power.press_power_button()
+    assert (rig.inw(STATUS), rig.sleeps.asked, rig.power.pending_wake()) == (PWRBTN | RTC, [], None)
+    rig.outw(ENABLE, PWRBTN)
+    assert rig.power.pending_wake() is WakeCause.BUTTON
+    rig.outw(ENABLE, PWRBTN | RTC)
+    assert rig.power.pending_wake() is WakeCause.RTC
+    rig.power.alarm()
+    rig.power.press_power_button()
+    rig.power.touch()
+    assert rig.sleeps.asked == ["rtc", "button", "button"]
