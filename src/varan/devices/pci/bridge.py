@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varan.core.properties import Property
 from varan.devices.environment import Environment
 from varan.devices.pci import registers as r
 from varan.devices.pci.bus import Fabric, PciBus
@@ -128,20 +129,21 @@ class PciBridge(PciDevice):
     type_name = "pci-bridge"
     abstract = False
     description = "Standard PCI Bridge"
+    properties = (Property("chassis_nr", "uint8", "number of the chassis that its slots are in", default=0),)
 
     def make_function(self, environment: Environment) -> BridgeFunction:
         bus = self.bus
         assert isinstance(bus, PciBus)
         self._function = BridgeFunction(PCI_BRIDGE, bus.fabric, name=self.type_name)
+        if self.settings["chassis_nr"]:
+            self._function.add_capability(r.CAP_SLOT_ID, bytes((0, self.settings["chassis_nr"])))
         return self._function
 
     def realize(self, environment: Environment, bus: PciBus) -> None:
         super().realize(environment, bus)
-        secondary = self._function.secondary
-        secondary.hotplug = bus.hotplug
-        self.add_child(self.id or "pci.1", secondary)
+        bus.fabric.buses += 1
+        self.add_child(self.id or f"pci.{bus.fabric.buses - 1}", self._function.secondary)
 
     def unrealize(self) -> None:
         super().unrealize()
-        self._function.secondary.remap()
         self._function.secondary.remove_from_parent()

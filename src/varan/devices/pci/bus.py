@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from varan.devices.bus import Bus
 from varan.devices.environment import Environment
 from varan.devices.pci import registers as r
-from varan.devices.pci.address import FUNCTIONS, SLOTS, show
+from varan.devices.pci.address import FUNCTIONS, SLOTS
 from varan.devices.pci.intx import IntxRouter, NoRouter, swizzle
 from varan.devices.pci.mapping import Mapper, Rank
 from varan.errors import GenericError
@@ -27,6 +27,8 @@ class Fabric:
         self._environment = environment
         self.mapper = Mapper(environment.memory, environment.ports)
         self.router: IntxRouter = NoRouter()
+        self.buses = 1
+        """How many there have been; those without a name of their own are numbered."""
 
     def send_message(self, address: int, data: int) -> None:
         """A device writes the 32 bits of `data` to `address`."""
@@ -87,23 +89,26 @@ class PciBus(Bus):
     def _check_place(self, function: PciFunction, devfn: int, multifunction: bool) -> None:
         slot, number = divmod(devfn, FUNCTIONS)
         if devfn in self.functions:
-            other = self.functions[devfn].name
+            other = self.functions[devfn]
+            id = other.device.id if other.device is not None else None
             raise GenericError(
-                f"PCI: slot {slot} function {number} not available for {function.name}, in use by {other}"
+                f"PCI: slot {slot} function {number} not available for {function.name}, "
+                f"in use by {other.name},id={id or '(null)'}"
             )
         if number:
             first = self.functions.get(slot * FUNCTIONS)
             if first is not None and not first.layout.image[r.HEADER_TYPE] & r.MULTIFUNCTION:
-                raise GenericError(f"PCI: single function device can't be populated in function {show(devfn)}")
+                raise GenericError(f"PCI: single function device can't be populated in function {slot:x}.{number}")
         elif not multifunction:
-            others = [devfn + further for further in range(1, FUNCTIONS) if devfn + further in self.functions]
+            others = [further for further in range(1, FUNCTIONS) if devfn + further in self.functions]
             if others:
                 raise GenericError(
-                    f"PCI: {show(devfn)} indicates single function, but {show(others[0])} is already populated."
+                    f"PCI: {slot:x}.0 indicates single function, but {slot:x}.{others[0]} is already populated."
                 )
 
     def detach(self, function: PciFunction) -> None:
-        """Undo `attach`."""
+        """Undo `attach`. Nothing is behind `function` any more."""
+        assert function.secondary is None or not function.secondary.functions
         function.detached()
         del self.functions[function.devfn]
 
@@ -130,9 +135,11 @@ class PciBus(Bus):
         return [part for first, last in runs for part in self.bridge.bus.visible(io, first, last)]
 
     def remap(self) -> None:
-        """A bridge above has changed: show what is on this bus where it can be seen now."""
+        """A bridge above has changed: show what is on this bus and below where it can be seen now."""
         for function in self.functions.values():
             function.remap()
+            if function.secondary is not None:
+                function.secondary.remap()
 
     def set_intx(self, function: PciFunction, level: int) -> None:
         """`function` drives its interrupt pin."""

@@ -15,7 +15,7 @@ from varan.devices.pci.bus import PciBus
 from varan.devices.pci.function import PciFunction
 from varan.devices.pci.registers import ROM_INDEX
 from varan.devices.pluggable import PluggableDevice
-from varan.errors import GenericError, InvalidParameterValue
+from varan.errors import GenericError
 
 LARGEST_ROM = 16 << 20
 
@@ -60,7 +60,7 @@ class PciDevice(PluggableDevice):
             return slot * address.FUNCTIONS
         devfn = address.parse(given)
         if devfn is None:
-            raise InvalidParameterValue("addr", "a slot, or a slot and a function (hexadecimal slot.function)")
+            raise GenericError(f"Property '{self.type_name}.addr' doesn't take value '{given}'")
         return devfn
 
     def unrealize(self) -> None:
