@@ -55,6 +55,7 @@ from .values import (
     ObjectPropertyInfo,
     ObjectTypeInfo,
     PanicAction,
+    PciInfo,
     QMPCapability,
     RebootAction,
     RxFilterInfo,
@@ -538,6 +539,15 @@ class Commands(abc.ABC):
           been asked already, GenericError
         """
         await self.call(COMMANDS["device_del"], DeviceDelArguments(id=id))
+
+    async def query_pci(self) -> list[PciInfo]:
+        """List the functions on the PCI buses.
+
+        Returns: each root bus with what is on it and behind its bridges; an empty list for a machine
+        without PCI
+        """
+        result: list[PciInfo] = await self.call(COMMANDS["query-pci"], None)
+        return result
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str:
         """Run one line on the human monitor. Every call is a session of its own: what a line sets up (the

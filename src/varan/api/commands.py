@@ -30,6 +30,7 @@ from .values import (
     ObjectPropertyInfo,
     ObjectTypeInfo,
     PanicAction,
+    PciInfo,
     QMPCapability,
     RebootAction,
     RxFilterInfo,
@@ -417,6 +418,7 @@ COMMANDS: dict[str, CommandInfo] = {
     ),
     "device_add": CommandInfo("device_add", "device_add", raw=True, since="0.13", features=("json-cli",)),
     "device_del": CommandInfo("device_del", "device_del", arguments=DeviceDelArguments, since="0.14"),
+    "query-pci": CommandInfo("query-pci", "query_pci", returns=list[PciInfo], since="0.14"),
     "human-monitor-command": CommandInfo(
         "human-monitor-command",
         "human_monitor_command",
@@ -559,6 +561,8 @@ class Signatures(Protocol):
     async def device_add(self, arguments: dict[str, Any]) -> None: ...
 
     async def device_del(self, id: str) -> None: ...
+
+    async def query_pci(self) -> list[PciInfo]: ...
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...
 

@@ -1250,6 +1250,114 @@ class SecretObjectOptions(SecretProperties, kw_only=True, tag_field="qom-type", 
     qom_type: ClassVar[ObjectType] = ObjectType.SECRET
 
 
+class PciMemoryRange(Output, kw_only=True):
+    """A run of addresses."""
+
+    base: Int64
+    """the first one"""
+    limit: Int64
+    """the last one; below `base` for no run at all"""
+
+
+class PciMemoryRegion(Output, kw_only=True):
+    """What a base address register of a function, or its expansion ROM, shows."""
+
+    bar: Int64
+    """the register's number, 6 for the ROM"""
+    type: str
+    """"io" for ports, "memory" for memory"""
+    address: Int64
+    """where it is; -1 while the guest has not put it anywhere or has it switched off"""
+    size: Int64
+    """its length in bytes"""
+    prefetch: bool | UnsetType = UNSET
+    """whether reading it has no side effects; memory only"""
+    mem_type_64: bool | UnsetType = UNSET
+    """whether its address has 64 bits; memory only"""
+
+
+class PciBusInfo(Output, kw_only=True):
+    """A bridge's two buses and what it passes on between them."""
+
+    number: Int64
+    """the number of the bus on which the bridge sits"""
+    secondary: Int64
+    """the number of the bus behind it"""
+    subordinate: Int64
+    """the highest number of a bus that is reached through it"""
+    io_range: PciMemoryRange
+    """ports that it passes on"""
+    memory_range: PciMemoryRange
+    """memory that it passes on"""
+    prefetchable_range: PciMemoryRange
+    """memory without side effects that it passes on"""
+
+
+class PciBridgeInfo(Output, kw_only=True):
+    """A bridge, and what is behind it."""
+
+    bus: PciBusInfo
+    """its buses and windows"""
+    devices: list[PciDeviceInfo] | UnsetType = UNSET
+    """the functions behind it; absent while the guest has not given the bus behind it a number"""
+
+
+class PciDeviceClass(Output, kw_only=True):
+    """What a function is for."""
+
+    desc: str | UnsetType = UNSET
+    """the class in words, for classes that have a name"""
+    class_: Int64 = field(name="class")
+    """the class code: base class and subclass"""
+
+
+class PciDeviceId(Output, kw_only=True):
+    """Who made a function."""
+
+    device: Int64
+    """the device ID"""
+    vendor: Int64
+    """the vendor ID"""
+    subsystem: Int64 | UnsetType = UNSET
+    """the subsystem's ID, where there is one (since 3.1)"""
+    subsystem_vendor: Int64 | UnsetType = field(default=UNSET, name="subsystem-vendor")
+    """the subsystem's vendor, where there is one (since 3.1)"""
+
+
+class PciDeviceInfo(Output, kw_only=True):
+    """A function, as its configuration space is now."""
+
+    bus: Int64
+    """the number of the bus on which it sits"""
+    slot: Int64
+    """its slot there"""
+    function: Int64
+    """its number within the slot"""
+    class_info: PciDeviceClass
+    """what it is for"""
+    id: PciDeviceId
+    """who made it"""
+    irq: Int64 | UnsetType = UNSET
+    """what its interrupt line register says; absent for a function without interrupt pin"""
+    irq_pin: Int64
+    """its interrupt pin: 1 to 4 for INTA# to INTD#, 0 for none (since 5.1)"""
+    qdev_id: str
+    """the ID that its device was given, empty without one"""
+    pci_bridge: PciBridgeInfo | UnsetType = UNSET
+    """what there is to know of it as a bridge; absent for others"""
+    regions: list[PciMemoryRegion]
+    """what its base address registers show"""
+
+
+class PciInfo(Output, kw_only=True):
+    """A root bus."""
+
+    bus: Int64
+    """its number"""
+    devices: list[PciDeviceInfo]
+    """the functions on it, in the order of slots"""
+
+
 class CommandLineParameterInfo(Output, kw_only=True):
     """A parameter of an option of the command line."""
 

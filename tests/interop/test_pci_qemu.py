@@ -1,0 +1,71 @@
+"""Our PCI buses beside QEMU's, before any firmware has touched them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.need import need_tool
+
+import varan
+from varan.machine.spec import BootSpec, DeviceSpec, MachineSpec
+
+pytestmark = pytest.mark.interop
+
+DEVICES = (("pci-bridge", "br", "5", "pci.0"), ("pci-bridge", "inner", "2", "br"))
+NOT_HERE = {(1, 1), (1, 3)}
+"""Functions of the PIIX3 that a PC of ours may lack: disks and power management."""
+INFO_PCI = {"command-line": "info pci"}
+
+
+def ask_qemu() -> tuple[list[dict[str, Any]], str]:
+    """What QEMU answers to query-pci and `info pci`. Its bridges are told to leave out what ours do not have."""
+    program = need_tool("qemu-system-x86_64", package="qemu-system-x86")
+    arguments = ["-M", "pc", "-S", "-display", "none", "-nodefaults", "-qmp", "stdio"]
+    for number, (driver, id, slot, bus) in enumerate(DEVICES, 1):
+        arguments += ["-device", f"{driver},id={id},addr={slot},bus={bus},chassis_nr={number},shpc=off,msi=off"]
+    commands: list[dict[str, Any]] = [
+        {"execute": "qmp_capabilities"},
+        {"execute": "query-pci", "id": 1},
+        {"execute": "human-monitor-command", "arguments": INFO_PCI, "id": 2},
+        {"execute": "quit"},
+    ]
+    text = "".join(json.dumps(command) + "\n" for command in commands)
+    done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True, check=True, timeout=120)
+    answers = {message.get("id"): message.get("return") for message in map(json.loads, done.stdout.splitlines())}
+    return answers[1], answers[2]
+
+
+@pytest.fixture
+async def vm(tmp_path: Path) -> AsyncIterator[varan.Machine]:
+    firmware = tmp_path / "bios"
+    firmware.write_bytes(bytes(64 << 10))
+    devices = tuple(DeviceSpec(driver, id, bus, {"addr": slot}) for driver, id, slot, bus in DEVICES)
+    spec = MachineSpec(memory=16 << 20, boot=BootSpec(firmware=str(firmware)), devices=devices, autostart=False)
+    async with varan.Machine(spec=spec) as machine:
+        yield machine
+
+
+async def test_every_function_of_ours_is_listed_as_qemus(vm: varan.Machine) -> None:
+    listed, shown = ask_qemu()
+    theirs, ours = functions(listed), functions(await vm.qmp.execute("query-pci"))
+    assert theirs.keys() - ours.keys() <= NOT_HERE
+    assert ours == {place: theirs[place] for place in ours}
+    lines = (await vm.qmp.execute("human-monitor-command", INFO_PCI)).splitlines()
+    assert blocks(lines) <= blocks(shown.replace("\r", "").splitlines())
+    assert len(blocks(lines)) >= 3
+
+
+def functions(answer: list[dict[str, Any]]) -> dict[tuple[int, int], dict[str, Any]]:
+    """The functions of the root bus by slot and function."""
+    (root,) = answer
+    return {(device["slot"], device["function"]): device for device in root["devices"]}
+
+
+def blocks(lines: list[str]) -> set[str]:
+    """What is shown of each function."""
+    return set("\n".join(lines).split("\n  Bus"))
