@@ -107,3 +107,13 @@ def test_a_file_that_cannot_be_opened(pair: tuple[Path, Path]) -> None:
     found = varan_io(pair[1], "-c", "length", "nofile")
     assert found.status == 1
     assert found.err == "varan-io: can't open device nofile: No such file or directory\n"
+
+
+def test_writing_an_image_that_was_guessed_raw_warns_and_guards_its_header(pair: tuple[Path, Path]) -> None:
+    for directory, io in zip(pair, (qemu_io, varan_io), strict=True):
+        (directory / "guessed.raw").write_bytes(bytes(4096))
+        done = io(directory, "-c", "write -s disk.qcow2 0 512", "guessed.raw")
+        assert (done.status, done.out) == (1, "write failed: Operation not permitted\n")
+        assert "guessed.raw" in done.err
+        assert (directory / "guessed.raw").read_bytes() == bytes(4096)
+        assert not io(directory, "-f", "raw", "-c", "write -s disk.qcow2 0 512", "guessed.raw").err

@@ -171,6 +171,7 @@ CHANGING = (
     "create -f nope x 1M",
     "create -f null-co x 1M",
     "create x 1000",
+    """create -f qcow2 -b 'json:{"driver":"qcow2","file":{"driver":"file","filename":"a.qcow2"}}' -F qcow2 x""",
     "create -f qcow2 -o size=1M x 2M",
     "create -f qcow2 -o lazy_refcounts=maybe x 1M",
     "create -f qcow2 -o backing_file=c.qcow2 -b a.qcow2 -F qcow2 x",

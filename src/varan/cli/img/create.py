@@ -138,7 +138,7 @@ def _announcement(driver: type[Driver], filename: str, size: int, options: dict[
             values[name] = _normal(text, option.kind)
     order = [name for name in known if name.startswith("encrypt")]
     order += [name for name in (*ANNOUNCED.get(driver.name, ("size",)), *known) if name not in order]
-    words = [f"{name}={values[name]}" for name in dict.fromkeys(order) if name in values]
+    words = [f"{name}={str(values[name]).replace(',', ',,')}" for name in dict.fromkeys(order) if name in values]
     return " ".join([f"Formatting '{filename}', fmt={driver.name}", *words])
 
 

@@ -81,10 +81,7 @@ class Images:
             raise _could_not_open(name, error) from error
         self._graphs[node] = graph
         if write and node.options.probed and node.driver == "raw":
-            self.warn(
-                f"the format of '{name}' was not given and it looks like raw; its first sector cannot be written with "
-                "what looks like another format (-f raw lifts that)"
-            )
+            self.warn(guessed_raw(name))
         return node
 
     def close(self, node: Node) -> None:
@@ -109,6 +106,14 @@ class Images:
     def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of an operation on open images. Raises BlockError."""
         return run_now(coroutine)
+
+
+def guessed_raw(name: str) -> str:
+    """What is to be known about an image that is written though its format was guessed."""
+    return (
+        f"the format of '{name}' was not given and it looks like raw; its first sector cannot be written with what "
+        "looks like another format (-f raw lifts that)"
+    )
 
 
 def _could_not_open(name: str, error: BlockError) -> BlockError:
