@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
 
 from varan.cli.message import complain, until_output_closes
 from varan.errors import VaranError
+from varan.light import TYPE_CHECKING, load
 from varan.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUBCOMMANDS = {
     "run": ("varan.cli.run", "start a machine with its console in this terminal"),
@@ -63,7 +65,7 @@ def usage() -> str:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0]
     if name in TOOLS:
-        return int(importlib.import_module(TOOLS[name][0]).main(arguments[1:], f"varan {name}"))
+        return int(load(TOOLS[name][0]).main(arguments[1:], f"varan {name}"))
     if name not in SUBCOMMANDS:
         known = ", ".join(SUBCOMMANDS | TOOLS)
         complain("varan", f"{name}: there is no such command; known are {known}")
@@ -71,7 +73,7 @@ def _dispatch(arguments: list[str]) -> int:
     from varan.cli.option import HelpRequested
     from varan.cli.parser import Parser
 
-    module = importlib.import_module(SUBCOMMANDS[name][0])
+    module = load(SUBCOMMANDS[name][0])
     parser = Parser(prog="varan")
     module.add_parser(parser.add_subparsers(dest="command", required=True))
     try:
