@@ -1,4 +1,7 @@
-"""Run the measurements and write docs/benchmarks.md: `python -m bench [PART...]`."""
+"""Run the measurements and write docs/benchmarks.md: `python -m bench [PART...]`.
+
+`images:WORDS` measures those image commands whose name has these words: `python -m bench images:sparse`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def main(names: Sequence[str]) -> int:
     results: list[Comparison | Figure] = []
     for name in names or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        results += importlib.import_module(f"bench.{name}").measure()
+        part, _, only = name.partition(":")
+        module = importlib.import_module(f"bench.{part}")
+        results += module.measure(only=only) if only else module.measure()
     text = _render(results)
     print(text)
     if not names:

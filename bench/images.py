@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.measure import Comparison, in_turns
+from bench.measure import Comparison, Figure, in_turns
 
 MIB = 1 << 20
 AGAINST = "qemu-img 7.2"
@@ -21,21 +21,23 @@ SMALL_REQUESTS = 2000
 """Random 4 KiB requests of one io script."""
 
 
-def measure(rounds: int = 5, size: int = 1024 * MIB) -> list[Comparison]:
-    """One comparison per kind of work on images of `size` bytes."""
+def measure(rounds: int = 5, size: int = 1024 * MIB, only: str = "") -> list[Comparison | Figure]:
+    """One comparison per kind of work on images of `size` bytes: of those with `only` in their name."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as directory:
-        subject = _Images(Path(directory), size, rounds)
+        subject = _Images(Path(directory), size, rounds, only)
         subject.prepare()
-        return [*subject.conversions(), *subject.looks(), *subject.changes(), *subject.small_requests()]
+        comparisons = [*subject.conversions(), *subject.looks(), *subject.changes(), *subject.small_requests()]
+        return [*comparisons, subject.interpreter()]
 
 
 class _Images:
     """The files, and the measurements on them. Programs run with their bytecode stored, as installed ones do."""
 
-    def __init__(self, directory: Path, size: int, rounds: int) -> None:
+    def __init__(self, directory: Path, size: int, rounds: int, only: str) -> None:
         self._directory = directory
         self._size = size
         self._rounds = rounds
+        self._only = only
         here = Path(sys.executable).parent
         self._img = (str(here / "varan-img"), "qemu-img")
         self._io = (str(here / "varan-io"), "qemu-io")
@@ -90,7 +92,9 @@ class _Images:
             "convert from compressed, zlib": "-O raw zlib.qcow2",
             "convert from compressed, zstd": "-O raw zstd.qcow2",
         }
-        return [self._img_comparison(work, f"convert {words} TARGET") for work, words in cases.items()]
+        return [
+            self._img_comparison(work, f"convert {words} TARGET") for work, words in cases.items() if self._only in work
+        ]
 
     def looks(self) -> list[Comparison]:
         """What changes nothing."""
@@ -101,7 +105,7 @@ class _Images:
             "map --output=json": "map --output=json top.qcow2",
             "info (start-up)": "info full.qcow2",
         }
-        return [self._img_comparison(work, words) for work, words in cases.items()]
+        return [self._img_comparison(work, words) for work, words in cases.items() if self._only in work]
 
     def changes(self) -> list[Comparison]:
         """What works on copies of the chain's upper images."""
@@ -109,7 +113,7 @@ class _Images:
             "commit into the middle image": ("commit COPY", ("middle.qcow2", "top.qcow2")),
             "rebase onto an empty image": ("rebase -b other.qcow2 -F qcow2 COPY", ("top.qcow2",)),
         }
-        return [self._changing(work, words, copies) for work, (words, copies) in cases.items()]
+        return [self._changing(work, words, copies) for work, (words, copies) in cases.items() if self._only in work]
 
     def small_requests(self) -> list[Comparison]:
         """Scripts of random 4 KiB requests."""
@@ -117,14 +121,21 @@ class _Images:
         offsets = [chooser.randrange(self._size // 4096) * 4096 for _ in range(SMALL_REQUESTS)]
         found = []
         for verb in ("read", "write"):
+            work = f"io: {SMALL_REQUESTS} random 4 KiB {verb}s"
+            if self._only not in work:
+                continue
             script = "".join(f"{verb} -q {offset} 4096\n" for offset in offsets).encode()
             shutil.copyfile(self._directory / "full.qcow2", self._directory / "copy.qcow2")
             ours, theirs = in_turns(
                 self._rounds, *(self._timer([tool, "-f", "qcow2", "copy.qcow2"], script=script) for tool in self._io)
             )
-            work = f"io: {SMALL_REQUESTS} random 4 KiB {verb}s"
             found.append(Comparison(work, ours, theirs, "s", "qemu-io 7.2", GOAL))
         return found
+
+    def interpreter(self) -> Figure:
+        """The part of each command's time that is the start of the interpreter with its `site`."""
+        (seconds,) = in_turns(4 * self._rounds, self._timer([sys.executable, "-c", "pass"]))
+        return Figure("start of an interpreter that runs nothing", seconds * 1000, "ms", "measured")
 
     def _img_comparison(self, work: str, words: str) -> Comparison:
         ours, theirs = in_turns(

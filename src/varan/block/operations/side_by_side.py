@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 
 from varan.block.base import Node
 from varan.block.drive import run_now
@@ -16,9 +15,15 @@ from varan.block.memory import aligned
 from varan.block.operations.extents import ChainExtent
 from varan.block.operations.zeros import first_difference
 from varan.block.transports.file import FileNode
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
 
 CHUNK = 512 << 10
 MAX_THREADS = 4
+SHARE = 2 << 20
+"""Bytes for each thread, at least: starting one costs as much as comparing half of that."""
 
 _memcmp = ctypes.CDLL(None).memcmp
 _memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
@@ -49,12 +54,27 @@ class _Search:
         self._places = one, two
         self._length = length
         self._chunks = iter(range(0, length, CHUNK))
-        self._lock = threading.Lock()
+        self._lock: threading.Lock | None = None
         self._found: list[tuple[int, int | BaseException]] = []
 
     def first(self) -> int | None:
         """Search with several threads; the first difference. Raises what was raised before one was met."""
-        count = min(MAX_THREADS, os.cpu_count() or 1, -(-self._length // CHUNK))
+        count = min(MAX_THREADS, os.cpu_count() or 1, self._length // SHARE)
+        if count > 1:
+            self._look_together(count)
+        else:
+            self._look()
+        if not self._found:
+            return None
+        finding = min(self._found, key=lambda found: found[0])[1]
+        if isinstance(finding, BaseException):
+            raise finding
+        return finding
+
+    def _look_together(self, count: int) -> None:
+        import threading
+
+        self._lock = threading.Lock()
         threads = [threading.Thread(target=self._look, name="varan-compare") for _ in range(count - 1)]
         try:
             for thread in threads:
@@ -65,16 +85,15 @@ class _Search:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        if not self._found:
-            return None
-        finding = min(self._found, key=lambda found: found[0])[1]
-        if isinstance(finding, BaseException):
-            raise finding
-        return finding
 
     def _next(self) -> int | None:
+        if self._lock is None:
+            return self._step()
         with self._lock:
-            return None if self._found else next(self._chunks, None)
+            return self._step()
+
+    def _step(self) -> int | None:
+        return None if self._found else next(self._chunks, None)
 
     def _look(self) -> None:
         buffers = aligned(CHUNK), aligned(CHUNK)

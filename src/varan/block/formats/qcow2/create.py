@@ -207,7 +207,7 @@ async def _write_empty(graph: Graph, filename: str, wish: Wish) -> None:
 
 
 async def _open_protocol(graph: Graph, filename: str) -> Node:
-    return await graph.open({"driver": registry.protocol_for(filename), "filename": filename})
+    return await graph.open({"driver": registry.protocol_for(filename), "filename": filename, "cache.no-flush": True})
 
 
 async def _complete(graph: Graph, filename: str, wish: Wish, plan: NewEncryption | None) -> None:
@@ -215,6 +215,8 @@ async def _complete(graph: Graph, filename: str, wish: Wish, plan: NewEncryption
     source: dict[str, Any] = {"driver": "qcow2", "file": {"driver": registry.protocol_for(filename)}, "backing": None}
     source["file"]["filename"] = filename
     source["lazy-refcounts"] = False
+    # Nobody relies on the image before it is complete: it is put on stable storage once, when it is closed.
+    source["cache.no-flush"] = True
     node = await graph.open(source)
     assert isinstance(node, Qcow2Node)
     metadata = node.metadata
@@ -231,6 +233,8 @@ async def _complete(graph: Graph, filename: str, wish: Wish, plan: NewEncryption
         _add_feature_names(header)
     await metadata.commit()
     await metadata.write_header()
+    for file in {node.file, node.data_file}:
+        file.options.cache_no_flush = False
     await graph.close(node)
 
 
