@@ -15,6 +15,7 @@ from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.qom import Container
 from varan.errors import VaranError
+from varan.net.network import Network
 
 if TYPE_CHECKING:
     from varan.devices.bus import Bus
@@ -86,8 +87,9 @@ class HostEnds(Protocol):
     def find_drive(self, id: str) -> Any:
         """A block back end or node (`varan.block.backend`)."""
 
-    def find_netdev(self, id: str) -> Any:
-        """A network back end."""
+    @property
+    def network(self) -> Network:
+        """The machine's network."""
 
     def find_chardev(self, id: str) -> Any:
         """A character device."""
@@ -106,8 +108,12 @@ class NoEnds:
     def _find(self, id: str) -> Any:
         raise VaranError(f"there is no '{id}'")
 
-    find_drive = find_netdev = find_chardev = find_object = _find
+    find_drive = find_chardev = find_object = _find
     secrets = None
+
+    @property
+    def network(self) -> Network:
+        raise VaranError("there is no network")
 
 
 def _post_nowhere(work: Callable[[], None]) -> None:

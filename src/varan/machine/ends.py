@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from varan.block.crypto.secret import Secrets
 from varan.chardev.base import Chardev
 from varan.errors import VaranError
+from varan.net.network import Network
 
 if TYPE_CHECKING:
     from varan.machine.machine import Machine
@@ -28,9 +29,10 @@ class MachineEnds:
         """A block back end."""
         raise VaranError(f"there is no drive '{id}'")
 
-    def find_netdev(self, id: str) -> Any:
-        """A network back end."""
-        return self._machine.network.find(id)
+    @property
+    def network(self) -> Network:
+        """The machine's network."""
+        return self._machine.network
 
     def find_object(self, id: str) -> Any:
         """A user-made object."""

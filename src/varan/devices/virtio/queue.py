@@ -11,7 +11,7 @@ under the machine lock. Chains may be given back in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -102,6 +102,10 @@ class VirtQueue:
         if chain is not None:
             self._in_flight[chain] = None
         return chain
+
+    def put_back(self, chains: Sequence[Chain]) -> None:
+        """Have `pop` give these again, which were popped last, in their order."""
+        self._again[:0] = chains
 
     def chains(self) -> Iterator[Chain]:
         """Pop until nothing is left, also of what comes meanwhile; the driver notifies of what comes after that."""
