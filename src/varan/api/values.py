@@ -313,6 +313,8 @@ class QCryptoSecretFormat(enum.Enum):
 class ObjectType(enum.Enum):
     """What users can make."""
 
+    FILTER_DUMP = "filter-dump"
+    """a capture of a network back end's frames"""
     RNG_BUILTIN = "rng-builtin"
     """random bytes from the host's kernel (since 4.2)"""
     RNG_RANDOM = "rng-random"
@@ -1226,6 +1228,25 @@ class RngRandomProperties(Input, kw_only=True):
     """the file (default: /dev/urandom)"""
 
 
+class FilterDumpProperties(Input, kw_only=True):
+    """A capture of what goes through a network back end, in a pcap file."""
+
+    netdev: str
+    """id of the back end"""
+    file: str
+    """the file, which is written anew"""
+    maxlen: UInt32 | UnsetType = UNSET
+    """bytes kept of each frame (default: 65536)"""
+
+
+class FilterDumpObjectOptions(FilterDumpProperties, kw_only=True, tag_field="qom-type", tag="filter-dump"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.FILTER_DUMP
+
+
 class RngBuiltinObjectOptions(Input, kw_only=True, tag_field="qom-type", tag="rng-builtin"):
     """Describes a user-made object."""
 
@@ -1682,7 +1703,12 @@ CpuInfoFast: TypeAlias = (
 )
 """A vCPU, without what would have to be asked of the vCPU itself."""
 
-ObjectOptions: TypeAlias = RngBuiltinObjectOptions | RngRandomObjectOptions | SecretObjectOptions
+ObjectOptions: TypeAlias = (
+    FilterDumpObjectOptions
+    | RngBuiltinObjectOptions
+    | RngRandomObjectOptions
+    | SecretObjectOptions
+)
 """Describes a user-made object."""
 
 NetdevAddress: TypeAlias = InetNetdevAddress | UnixNetdevAddress | FdNetdevAddress

@@ -229,6 +229,22 @@ _NETWORK = (
         network.fold_netdev,
         repeatable=True,
     ),
+    Option(
+        "nic",
+        "KIND[,model=virtio-net-pci][,mac=MAC][,option=value]...",
+        Group.NETWORK,
+        "A network adapter with a back end of its own, options as for -netdev; `none` for none, as without it.",
+        network.fold_nic,
+        repeatable=True,
+    ),
+    Option(
+        "net",
+        "nic[,model=MODEL][,macaddr=MAC] or KIND[,option=value]...",
+        Group.NETWORK,
+        "The older spelling: an adapter or a back end at hub 0; `none` for none, as without it.",
+        network.fold_net,
+        repeatable=True,
+    ),
 )
 
 _DISPLAY = (
@@ -281,8 +297,6 @@ _PROCESS = (
 
 _ABSENT = (
     Option("no-user-config", None, Group.ABSENT, "Configuration files are never read.", nothing),
-    Option("net", "none", Group.ABSENT, "There is no network adapter.", only("none")),
-    Option("nic", "none", Group.ABSENT, "There is no network adapter.", only("none")),
     Option(
         "overcommit",
         "[mem-lock=off][,cpu-pm=off]",

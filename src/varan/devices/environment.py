@@ -164,6 +164,9 @@ class Environment:
     """The guest was asked to let go of a device and cannot. Any thread."""
     unattached: Container = field(default_factory=Container)
     """Where the board's own devices are in the object tree."""
+    resumed: list[Callable[[], None]] = field(default_factory=list)
+    """Called on the loop when guest time goes on after a stop: a device has held back what must not change a guest
+    that stands still."""
     ends: HostEnds = field(default_factory=NoEnds)
     buses: dict[str, Bus] = field(default_factory=dict)
     """The board's buses by name."""

@@ -21,10 +21,14 @@ DRIVERS: dict[str, str] = {
     "virtio-blk-pci": "virtio.blk_pci",
     "virtio-blk-pci-non-transitional": "virtio.blk_pci",
     "virtio-blk-pci-transitional": "virtio.blk_pci",
+    "virtio-net-pci": "virtio.net_pci",
+    "virtio-net-pci-non-transitional": "virtio.net_pci",
+    "virtio-net-pci-transitional": "virtio.net_pci",
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
 
 OBJECTS: dict[str, str] = {
+    "filter-dump": "backends.filter_dump",
     "rng-builtin": "backends.rng",
     "rng-random": "backends.rng",
     "secret": "backends.secret",

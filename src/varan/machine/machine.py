@@ -162,8 +162,6 @@ class Machine:
             await self._build()
             await self.restart()
             await self._open_chardevs()
-            for netdev in self.spec.netdevs:
-                await self.network.add(netdev.kind, netdev.id, netdev.options)
         except BaseException:
             await self.close()
             raise
@@ -183,6 +181,8 @@ class Machine:
             self._add_chardev(chardev.id, made, chardev.mux)
             self._show_chardev(chardev.id, "mux" if chardev.mux else chardev.kind)
         boards.connect_chardevs(self)
+        for netdev in self.spec.netdevs:
+            await self.network.add(netdev.kind, netdev.id, netdev.options)
         await self._add_devices()
         for callback in self._on_chardevs:
             callback()
@@ -235,6 +235,8 @@ class Machine:
         """Let guest time advance."""
         with self.lock:
             self.virtual_clock.start()
+        for resumed in list(self.environment.resumed):
+            resumed()
 
     def stop_clock(self) -> None:
         """Hold guest time."""

@@ -86,6 +86,13 @@ class Network:
         adapter.disconnect()
         del self._adapters[adapter.name]
 
+    def free_name(self, model: str) -> str:
+        """A name for an adapter whose device has none: its model and the first number that is free."""
+        number = 0
+        while f"{model}.{number}" in self._adapters:
+            number += 1
+        return f"{model}.{number}"
+
     def free_mac(self) -> bytes:
         """The first of the default addresses that no adapter has."""
         taken = {adapter.mac for adapter in self._adapters.values()}

@@ -230,8 +230,39 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             (ObjectSpec("rng-builtin", "r"),),
         ),
     ],
-    "net": [("-net none", "machine.machine", "pc")],
-    "nic": [("-nic none", "machine.machine", "pc")],
+    "net": [
+        ("-net none", "machine.netdevs", ()),
+        (
+            "-net nic -net user",
+            "machine.netdevs",
+            (
+                NetdevSpec("#hub0port0", "hubport", (("hubid", "0"),)),
+                NetdevSpec("#net1", "user"),
+                NetdevSpec("#hub0port1", "hubport", (("hubid", "0"), ("netdev", "#net1"))),
+            ),
+        ),
+        (
+            "-net nic,macaddr=52:54:00:00:00:01,netdev=n",
+            "machine.devices",
+            (DeviceSpec("virtio-net-pci", None, None, {"netdev": "n", "mac": "52:54:00:00:00:01"}),),
+        ),
+    ],
+    "nic": [
+        ("-nic none", "machine.devices", ()),
+        (
+            "-nic user,hostfwd=tcp::22-:22,model=virtio,mac=52:54:00:00:00:01",
+            "machine.netdevs",
+            (NetdevSpec("#nic0", "user", (("hostfwd", "tcp::22-:22"),)),),
+        ),
+        (
+            "-nic user,id=a -nic user",
+            "machine.devices",
+            (
+                DeviceSpec("virtio-net-pci", "a", None, {"netdev": "#nic-a"}),
+                DeviceSpec("virtio-net-pci", None, None, {"netdev": "#nic1"}),
+            ),
+        ),
+    ],
     "overcommit": [("-overcommit mem-lock=off,cpu-pm=off", "machine.machine", "pc")],
     "sandbox": [("-sandbox off", "machine.machine", "pc")],
 }

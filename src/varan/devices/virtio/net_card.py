@@ -1,0 +1,140 @@
+"""A virtio network card between its core, which the guest sees, and the machine's network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from varan.api.events import NicRxFilterChanged
+from varan.core.properties import Property
+from varan.devices.environment import Environment
+from varan.devices.virtio.net import VirtioNet
+from varan.net.adapter import Adapter, RxFilter, parse_mac
+from varan.net.network import Network
+
+MODEL = "virtio-net-pci"
+PROPERTIES: tuple[Property, ...] = (
+    Property("mac", "str", "Ethernet address; the next free one of 52:54:00:12:34:56 and following", default=""),
+    Property("netdev", "str", "id of the back end", default=""),
+    Property("host_mtu", "uint16", "largest packet that the guest may send, 0: no limit is told", default=0),
+)
+"""Settings of every virtio network card, whatever its transport."""
+SMALLEST_MTU = 68
+
+
+class NetCard(Adapter):
+    """Carries frames both ways on the loop. Made by `acquire`, so that it exists before the guest sees the card."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        name: str,
+        path: Callable[[], str],
+        mac: str,
+        netdev: str,
+        features: int,
+        mtu: int,
+    ) -> None:
+        """`path` gives the device's path in the object tree. Raises VaranError for a bad address or back end."""
+        network: Network = environment.ends.network
+        address = parse_mac(mac) if mac else network.free_mac()
+        super().__init__(name, MODEL, address)
+        self._environment = environment
+        self._lock = environment.lock
+        self._path = path
+        self._network = network
+        self._transmit_posted = False
+        self._ready_posted = False
+        self._notify_posted = False
+        self._filter_event_armed = True
+        self.core = VirtioNet(
+            environment.memory,
+            address,
+            transmit_due=self._transmit_due,
+            receive_due=self._receive_due,
+            filter_changed=self._filter_changed,
+            features=features,
+            mtu=mtu,
+        )
+        if netdev:
+            self.connect(network.find(netdev))
+        network.add_adapter(self)
+        environment.resumed.append(self._ready)
+        self.core.link_up = self.link_up
+
+    def close(self) -> None:
+        """Leave the network."""
+        self._environment.resumed.remove(self._ready)
+        self._network.remove_adapter(self)
+
+    @property
+    def path(self) -> str:
+        return self._path()
+
+    # From the guest.
+
+    def _transmit_due(self) -> None:
+        if not self._transmit_posted:
+            self._transmit_posted = True
+            self._environment.post(self._transmit)
+
+    def _transmit(self) -> None:
+        with self._lock:
+            self._transmit_posted = False
+            frames, more = self.core.take_frames()
+            self.mac = self.core.state.mac
+            if more:
+                self._transmit_due()
+        for frame in frames:
+            self.send(frame)
+
+    # To the guest.
+
+    def receive(self, frame: bytes) -> bool:
+        """`NetPeer`. A machine that stands still takes nothing."""
+        with self._lock:
+            if not self._environment.virtual.running():
+                return False
+            taken = self.core.receive(frame)
+        if not self._notify_posted:
+            # One interrupt for all frames of this turn of the loop.
+            self._notify_posted = True
+            self._environment.post(self._notify)
+        return taken
+
+    def _notify(self) -> None:
+        self._notify_posted = False
+        with self._lock:
+            self.core.notify_receive()
+
+    def _receive_due(self) -> None:
+        if not self._ready_posted:
+            self._ready_posted = True
+            self._environment.post(self._ready)
+
+    def _ready(self) -> None:
+        self._ready_posted = False
+        if self.netdev is not None:
+            self.netdev.ready()
+
+    # What monitors do and ask.
+
+    def link_changed(self) -> None:
+        """`NetPeer`: tell the guest."""
+        with self._lock:
+            if self.core.link_up != self.link_up:
+                self.core.link_up = self.link_up
+                self.core.announce_config()
+
+    def announce(self) -> None:
+        super().announce()
+        with self._lock:
+            self.core.announce()
+
+    def rx_filter(self) -> RxFilter | None:
+        self._filter_event_armed = True
+        return self.core.rx_filter()
+
+    def _filter_changed(self) -> None:
+        if self._filter_event_armed:
+            self._filter_event_armed = False
+            self._environment.emit(NicRxFilterChanged(name=self.name, path=self.path))

@@ -1,0 +1,61 @@
+"""`virtio-net-pci`: a virtio network card on PCI."""
+
+from __future__ import annotations
+
+from varan.devices.environment import Environment
+from varan.devices.virtio.net import VirtioNet
+from varan.devices.virtio.net_card import PROPERTIES, NetCard
+from varan.devices.virtio.pci import VirtioPciDevice
+from varan.net.adapter import format_mac
+
+
+class VirtioNetPci(VirtioPciDevice):
+    """A network card; `mac` reads as the address that it has."""
+
+    type_name = "virtio-net-pci"
+    abstract = False
+    description = "virtio network card"
+    class_code = 0x020000
+    transitional_id = 0x1000
+    properties = PROPERTIES
+    core: VirtioNet
+    _card: NetCard | None = None
+
+    async def acquire(self, environment: Environment) -> None:
+        await super().acquire(environment)
+        given = self.settings
+        self._card = card = NetCard(
+            environment,
+            self.id or environment.ends.network.free_name(self.type_name),
+            lambda: self.path,
+            mac=given["mac"],
+            netdev=given["netdev"],
+            features=self.ring_features,
+            mtu=given["host_mtu"],
+        )
+        self.settings = {**given, "mac": format_mac(card.mac)}
+
+    def make_core(self, environment: Environment) -> VirtioNet:
+        assert self._card is not None
+        return self._card.core
+
+    async def release(self) -> None:
+        card, self._card = self._card, None
+        try:
+            if card is not None:
+                card.close()
+        finally:
+            await super().release()
+
+
+class VirtioNetPciTransitional(VirtioNetPci):
+    """The same thing by its exact name."""
+
+    type_name = "virtio-net-pci-transitional"
+
+
+class VirtioNetPciNonTransitional(VirtioNetPci):
+    """Without the legacy interface."""
+
+    type_name = "virtio-net-pci-non-transitional"
+    modern_only = True
