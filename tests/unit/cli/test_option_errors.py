@@ -73,7 +73,8 @@ ERRORS = {
     "-parallel stdio": "-parallel stdio: not supported yet: there are no parallel ports",
     "-display gtk": "-display gtk: 'gtk' is not supported yet; only none is",
     "-vga std": "-vga std: 'std' is not supported yet; only none is",
-    "-net pigeon": "-net pigeon: parameter 'type' expects one of dgram, hubport, socket, stream, tap, user, not 'pigeon'",
+    "-net pigeon": "-net pigeon: parameter 'type' expects one of dgram, hubport, socket, stream, tap, user, "
+    "not 'pigeon'",
     "-overcommit mem-lock=on": "-overcommit mem-lock=on: mem-lock=on is not supported yet",
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
     "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
