@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import uuid as uuid_module
+from collections.abc import Sequence
 from types import TracebackType
 
 from varan.api.values import RunState, ShutdownCause
+from varan.core import keyval
 from varan.core.sizes import parse_size
 from varan.embed.console import Console
 from varan.embed.local import LocalClient
@@ -19,7 +21,7 @@ from varan.embed.memory import GuestMemory
 from varan.embed.monitors import attach_monitors
 from varan.errors import VaranError
 from varan.machine.machine import Machine as WholeMachine
-from varan.machine.spec import BootSpec, ChardevSpec, MachineSpec, MonitorMode, MonitorSpec
+from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, MonitorMode, MonitorSpec, NetdevSpec
 from varan.machine.vcpus import VcpuHandle
 
 Path = str | os.PathLike[str]
@@ -47,13 +49,17 @@ class Machine:
         uuid: uuid_module.UUID | str | None = None,
         qmp: str | None = None,
         demo: bool | None = None,
+        netdevs: Sequence[str] = (),
+        devices: Sequence[str] = (),
         spec: MachineSpec | None = None,
     ) -> None:
         """`memory`: bytes, or a size as the command line takes it ("256M", "1G").
 
         `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `qmp`: an
         address where other programs may connect ("unix:vm.sock"). With neither `kernel` nor `demo=False` the built-in
-        demonstration guest boots. `spec` describes everything at once instead of all the others. Raises ValueError.
+        demonstration guest boots. `netdevs` and `devices` are what `-netdev` and `-device` take on the command line
+        ("user,id=n0", "virtio-net-pci,netdev=n0"). `spec` describes everything at once instead of all the others.
+        Raises ValueError.
         """
         if spec is None:
             spec = MachineSpec(
@@ -69,6 +75,8 @@ class Machine:
                     append=append,
                     demo=kernel is None if demo is None else demo,
                 ),
+                netdevs=tuple(map(_netdev, netdevs)),
+                devices=tuple(map(_device, devices)),
                 serials=("serial0",),
                 chardevs=(_qmp_chardev(qmp),) if qmp else (),
                 monitors=(MonitorSpec(QMP_CHARDEV, MonitorMode.CONTROL),) if qmp else (),
@@ -178,3 +186,16 @@ def _qmp_chardev(address: str) -> ChardevSpec:
     else:
         raise ValueError(f"qmp='{address}': write unix:PATH or tcp:HOST:PORT")
     return ChardevSpec(QMP_CHARDEV, "socket", {**options, "server": "on", "wait": "off"})
+
+
+def _netdev(text: str) -> NetdevSpec:
+    pairs = [(pair.key, pair.value) for pair in keyval.parse(text, "type")]
+    named = dict(pairs)
+    rest = tuple((key, value) for key, value in pairs if key not in ("type", "id"))
+    return NetdevSpec(named.get("id", ""), named.get("type", ""), rest)
+
+
+def _device(text: str) -> DeviceSpec:
+    settings = keyval.Arguments(text, "driver").rest()
+    driver, id, bus = settings.pop("driver", ""), settings.pop("id", None), settings.pop("bus", None)
+    return DeviceSpec(driver, id, bus, settings)

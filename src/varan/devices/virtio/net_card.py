@@ -81,7 +81,6 @@ class NetCard(Adapter):
         with self._lock:
             self._transmit_posted = False
             frames, more = self.core.take_frames()
-            self.mac = self.core.state.mac
             if more:
                 self._transmit_due()
         for frame in frames:
@@ -135,6 +134,7 @@ class NetCard(Adapter):
         return self.core.rx_filter()
 
     def _filter_changed(self) -> None:
+        self.mac = self.core.state.mac
         if self._filter_event_armed:
             self._filter_event_armed = False
             self._environment.emit(NicRxFilterChanged(name=self.name, path=self.path))
