@@ -18,6 +18,7 @@ from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import RtcSetting
 from varan.core.ports import PORTS
 from varan.core.state import Device, State, StateError, decode, encode
+from varan.devices.acpi.power import PM_BASE
 
 DEVICE_PORTS = {
     "i8259": (0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1),
@@ -40,12 +41,14 @@ DEVICE_PORTS = {
     "pci-host": tuple(range(0xCF8, 0xD00)),
     "i440fx": tuple(range(0xCF8, 0xD00)),
     "piix3": tuple(range(0xCF8, 0xD00)),
+    "piix4-pm": tuple(range(0xCF8, 0xD00)),
+    "acpi-pci-hotplug": tuple(range(0xAE00, 0xAE14)),
 }
 """Ports, and from 64 KiB on memory addresses."""
 STATELESS: set[str] = set()
 CONFIG_ADDRESS = 0xCF8
 CONFIG_ENABLE = 0x80000000
-CONFIG_FUNCTIONS = (0x0000, 0x0800)
+CONFIG_FUNCTIONS = (0x0000, 0x0800, 0x0B00)
 """The PCI functions by their place in CONFIG_ADDRESS."""
 ACCESSES = 400
 
@@ -64,6 +67,8 @@ class Rig:
     def wear(self, seed: int, ports: tuple[int, ...]) -> list[int | None]:
         """Random accesses with time passing between them; returns what was seen."""
         source = random.Random(seed)
+        assert self.pc.pm is not None
+        self.pc.pm.place(PM_BASE)
         seen: list[int | None] = []
         for _ in range(ACCESSES):
             port = source.choice(ports)

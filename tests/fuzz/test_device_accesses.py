@@ -17,10 +17,12 @@ STATE_SIZE_LIMIT = 4096
 
 
 def make(bus: Bus) -> Pc:
-    return Pc(
+    pc = Pc(
         PcConfig(memory=1 << 20, serial_ports=4),
         bus.environment(ports=PortSpace(), host=ManualClock(1_330_000_000_000_000_000)),
     )
+    pc.act_as_firmware()
+    return pc
 
 
 MAPPED = sorted(port for mapped in make(Bus()).ports for port in range(mapped.base, mapped.base + mapped.length))

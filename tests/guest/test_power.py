@@ -43,6 +43,17 @@ sleep 0.1
 read line
 echo got $line
 """
+HOTPLUG = f"""
+place=/sys/bus/pci/devices/0000:00:05.0
+echo {READY}
+while [ ! -e $place ]; do usleep 50000; done
+echo FOUND $(cat $place/vendor)
+while [ -e $place ]; do usleep 50000; done
+echo GONE
+read line
+echo 0 > /sys/bus/pci/slots/6/power
+read line
+"""
 
 
 @asynccontextmanager
@@ -133,3 +144,18 @@ async def test_without_acpi_a_guest_works_and_halts_at_the_end(tmp_path: Path) -
         output = await vm.serial.expect(re.compile(f"{READY}([^#]*)reboot: System halted"), timeout=60)
         assert "acpi" not in output[1]
         assert vm.status is RunState.RUNNING
+
+
+async def test_a_guest_sees_devices_come_and_lets_them_go(tmp_path: Path) -> None:
+    async with linux(tmp_path, HOTPLUG) as (vm, listener):
+        await vm.serial.expect(READY, timeout=60)
+        await vm.qmp.device_add({"driver": "pci-bridge", "id": "bridge", "addr": "5"})
+        await vm.serial.expect("FOUND 0x1b36", timeout=60)
+        await vm.qmp.device_add({"driver": "pci-bridge", "id": "other", "addr": "6"})
+        await vm.qmp.device_del(id="bridge")
+        deleted = await until(listener, events.DeviceDeleted)
+        assert deleted == events.DeviceDeleted(device="bridge", path="/machine/peripheral/bridge")
+        await vm.serial.expect("GONE", timeout=60)
+        vm.serial.send_line("the guest's own wish")
+        deleted = await until(listener, events.DeviceDeleted)
+        assert deleted == events.DeviceDeleted(device="other", path="/machine/peripheral/other")

@@ -36,6 +36,11 @@ class NoBoard:
         """None."""
         return ()
 
+    @property
+    def can_sleep(self) -> bool:
+        """It has no guest."""
+        return False
+
     def pending_wake(self) -> WakeCause | None:
         """Nothing."""
         return None

@@ -25,7 +25,9 @@ from varan.board.objects import (
 from varan.board.rtc import RtcSetting
 from varan.core.memory import GuestRam
 from varan.core.state import Device, State, StateError, decode, encode
-from varan.devices.acpi.power import SCI, PowerManagement
+from varan.devices.acpi.pcihp import FIRST_SLOT, PciHotplug
+from varan.devices.acpi.piix4pm import Piix4Pm
+from varan.devices.acpi.power import PM_BASE, PowerManagement, SleepType
 from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
@@ -37,7 +39,9 @@ from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.isa import IsaBus, IsaDevice
+from varan.devices.pci.address import SLOTS
 from varan.devices.pci.bus import Fabric, PciBus
+from varan.devices.pci.device import PciDevice
 from varan.devices.pci.host import PciHost
 from varan.devices.pci.i440fx import I440Fx
 from varan.devices.pci.piix3 import Piix3
@@ -76,6 +80,8 @@ class PcConfig:
     acpi: bool = True
     """Whether there is power management, and tables that tell of it."""
     hpet: bool = True
+    globals: tuple[tuple[str, str, str], ...] = ()
+    """(type, setting, value) for the board's own devices."""
 
 
 class Pc:
@@ -94,6 +100,8 @@ class Pc:
         self.memory = environment.memory
         self.ram = GuestRam(config.memory)
         self.low_memory, self.high_memory = self._map_memory()
+        self.pm: Piix4Pm | None = None
+        self.power: PowerManagement | None = None
         self.plugged: dict[str, PluggableDevice] = {}
         """Further devices, by a name of their own that a saved machine knows them by."""
         timers, virtual = environment.timers, environment.virtual
@@ -115,14 +123,9 @@ class Pc:
         self.hpet = self._make_hpet() if config.hpet else None
         self._make_input(environment.requests.guest_reset)
         self.post = PostPort()
-        self.power = PowerManagement(virtual, timers, self.pic.line(SCI), environment.requests) if config.acpi else None
         self._fixed = self._name_devices()
         for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
             device.map(self.ports)
-        if self.power is not None:
-            self.power.map(self.ports)
-            self.rtc.on_alarm = self.power.alarm
-            self.keyboard.on_input = self.mouse.on_input = self.power.touch
         self._add_objects()
         self._make_pci()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
@@ -182,10 +185,30 @@ class Pc:
         self.i440fx = I440Fx(settings={"addr": "0.0"})
         self.piix3 = Piix3(settings={"addr": "1.0", "multifunction": True})
         for device in (self.i440fx, self.piix3):
-            self.pci.plug(device, self.environment)
-            self.environment.unattached.add_numbered_child("device", device)
+            self._add_pci(device)
         self._fixed["pci-host"] = self.pci_host
         self._fixed["i440fx"] = self.i440fx.function
+
+        if self.config.acpi:
+            self._make_power()
+
+    def _add_pci(self, device: PciDevice) -> None:
+        self.pci.plug(device, self.environment)
+        self.environment.unattached.add_numbered_child("device", device)
+
+    def _make_power(self) -> None:
+        self.pm = Piix4Pm(settings={**self._defaults(Piix4Pm), "addr": "1.3"})
+        self._add_pci(self.pm)
+        self.power = self.pm.power
+        self.rtc.on_alarm = self.power.alarm
+        self.keyboard.on_input = self.mouse.on_input = self.power.touch
+        parts = self.pm.parts()
+        self._fixed["piix4-pm"] = parts.pop("pci")
+        self._fixed |= parts
+
+    def _defaults(self, cls: type[PluggableDevice]) -> dict[str, str]:
+        """What `-global` says about the board's device of type `cls`."""
+        return {setting: value for driver, setting, value in self.config.globals if driver == cls.type_name}
 
     def _add_serial(self, index: int) -> IsaSerial:
         serial = IsaSerial(settings={"index": index})
@@ -207,8 +230,6 @@ class Pc:
             "port92": self.port92,
             "post": self.post,
         }
-        if self.power is not None:
-            devices |= self.power.parts()
         return devices
 
     @property
@@ -234,6 +255,8 @@ class Pc:
     def act_as_firmware(self) -> None:
         """Leave devices as firmware does when it starts a kernel. Follows `reset`. Holds the machine lock."""
         pci_setup.initialize(self.pci, self.piix3.function, self.ports, self._pci_windows())
+        if self.pm is not None:
+            self.pm.place(PM_BASE)
 
     def _pci_windows(self) -> pci_setup.Windows:
         return pci_setup.pc_windows(self.low_memory, HIGH_MEMORY + self.high_memory)
@@ -242,6 +265,11 @@ class Pc:
         """Without ACPI a PC's button cannot tell the guest anything. Holds the machine lock."""
         if self.power is not None:
             self.power.press_power_button()
+
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the guest has a way to sleep (S3)."""
+        return self.power is not None and SleepType.S3 in self.power.offered
 
     def pending_wake(self) -> WakeCause | None:
         """What ends a sleep that has just begun. Holds the machine lock."""
@@ -255,7 +283,7 @@ class Pc:
 
     def acpi_tables(self) -> tuple[Table, ...]:
         """What firmware would tell the guest about the board; empty without ACPI."""
-        if self.power is None:
+        if self.power is None or self.pm is None:
             return ()
         ports = tuple((serial.settings["iobase"], serial.settings["irq"]) for serial in self.serials)
         return build(
@@ -263,14 +291,17 @@ class Pc:
                 cpus=self.config.cpus,
                 serial_ports=ports,
                 hpet_address=hpet.BASE if self.hpet is not None else None,
-                pci=self._acpi_pci(),
+                pci=self._acpi_pci(self.pm.hotplug),
+                s3=SleepType.S3 in self.power.offered,
+                s4=SleepType.S4 in self.power.offered,
             )
         )
 
-    def _acpi_pci(self) -> AcpiPciHost:
+    def _acpi_pci(self, hotplug: PciHotplug | None) -> AcpiPciHost:
         windows = self._pci_windows()
         memory = [VIDEO_MEMORY] + [Window(window.at, window.end - 1) for window in (windows.low, windows.high)]
-        return AcpiPciHost(io=PCI_PORTS, memory=tuple(memory))
+        slots = range(FIRST_SLOT, SLOTS) if hotplug is not None else ()
+        return AcpiPciHost(io=PCI_PORTS, memory=tuple(memory), hotplug_slots=tuple(slots))
 
     def save(self) -> dict[str, Any]:
         """All device states as plain values, by device name. Holds the machine lock."""

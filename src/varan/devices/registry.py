@@ -43,10 +43,15 @@ BASES: dict[str, str] = {
 }
 """Abstract types of devices, likewise."""
 
+FIXED: dict[str, str] = {
+    "PIIX4_PM": "acpi.piix4pm",
+}
+"""Types of the board's own devices that have settings, likewise."""
+
 
 def find(name: str) -> type[PluggableDevice] | None:
     """The type of devices called `name`, None when there is none."""
-    module = DRIVERS.get(name) or BASES.get(name)
+    module = DRIVERS.get(name) or BASES.get(name) or FIXED.get(name)
     return _load(module, name, PluggableDevice) if module is not None else None
 
 
@@ -65,7 +70,7 @@ def _load(module: str, name: str, kind: type[T]) -> type[T]:
 
 def all_types() -> dict[str, type[Object]]:
     """Every type of the tree by name, all modules of devices imported."""
-    for module in {*DRIVERS.values(), *OBJECTS.values(), *BASES.values()}:
+    for module in {*DRIVERS.values(), *OBJECTS.values(), *BASES.values(), *FIXED.values()}:
         importlib.import_module(f"varan.devices.{module}")
     return {cls.type_name: cls for cls in _types_below(Object)}
 

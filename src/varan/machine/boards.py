@@ -51,6 +51,10 @@ class Board(Protocol):
     def acpi_tables(self) -> tuple[Table, ...]:
         """What firmware would tell the guest about the board; empty without ACPI."""
 
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the guest has a way to sleep (ACPI S3)."""
+
     def pending_wake(self) -> WakeCause | None:
         """What ends a sleep that has just begun. The caller holds the machine lock."""
 
@@ -71,7 +75,13 @@ def make(machine: Machine) -> Board:
     utc_offset = time.localtime().tm_gmtoff
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
     config = PcConfig(
-        memory=spec.memory, cpus=spec.cpus, serial_ports=len(spec.serials), rtc=rtc, acpi=spec.acpi, hpet=spec.hpet
+        memory=spec.memory,
+        cpus=spec.cpus,
+        serial_ports=len(spec.serials),
+        rtc=rtc,
+        acpi=spec.acpi,
+        hpet=spec.hpet,
+        globals=spec.globals,
     )
     try:
         return Pc(config, machine.environment)

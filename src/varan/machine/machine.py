@@ -299,7 +299,7 @@ class Machine:
     @property
     def can_sleep(self) -> bool:
         """Whether the guest has a way to sleep (ACPI S3), and to be woken."""
-        return bool(self.board.acpi_tables())
+        return self.board.can_sleep
 
     async def inject_nmi(self) -> None:
         """Raise a non-maskable interrupt on every vCPU."""

@@ -91,7 +91,8 @@ class Peripherals:
         return found
 
     def _first_bus(self, cls: type[PluggableDevice]) -> Bus:
-        for bus in buses_below(self._tree.root):
+        # The board's own before those behind devices.
+        for bus in (*self._environment.buses.values(), *buses_below(self._tree.root)):
             if bus.type_name == cls.bus_type and not bus.full:
                 return bus
         raise GenericError(f"No '{cls.bus_type}' bus found for device '{cls.type_name}'")

@@ -217,6 +217,7 @@ class WakeRequests(NoRequests):
 def test_keys_motion_and_an_enabled_alarm_ask_to_wake() -> None:
     bus, requests = Bus(), WakeRequests()
     pc = Pc(PcConfig(memory=MIB, rtc=RtcSetting(virtual=True)), bus.environment(requests=requests))
+    pc.act_as_firmware()
     pc.keyboard.press(b"\x1c")
     pc.mouse.move(0, 0, 0, 0)
     pc.mouse.move(1, 0, 0, 0)

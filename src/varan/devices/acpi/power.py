@@ -34,23 +34,31 @@ class SleepType(enum.IntEnum):
 
 
 class PowerManagement:
-    """`requests` takes what the guest asks for: sleep, hibernation, power-off."""
+    """`requests` takes what the guest asks for, of the sleep states that are `offered`."""
 
-    def __init__(self, clock: Clock, timers: TimerQueue, sci: IrqLine, requests: MachineRequests) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        timers: TimerQueue,
+        sci: IrqLine,
+        requests: MachineRequests,
+        offered: frozenset[SleepType] = frozenset(SleepType),
+    ) -> None:
         self._sci = sci
         self._requests = requests
+        self.offered = offered
         sleeps = {
-            int(SleepType.S5): requests.guest_shutdown,
-            int(SleepType.S3): requests.guest_suspend,
-            int(SleepType.S4): requests.guest_hibernate,
+            SleepType.S5: requests.guest_shutdown,
+            SleepType.S3: requests.guest_suspend,
+            SleepType.S4: requests.guest_hibernate,
         }
-        self.pm1 = Pm1(clock, timers, self._update, sleeps)
+        entered = {int(kind): enter for kind, enter in sleeps.items() if kind in offered}
+        self.pm1 = Pm1(clock, timers, self._update, entered)
         self.gpe0 = Gpe0(self._update)
         self.smi = SmiCommandPort(self.pm1.set_acpi_mode)
 
     def map(self, ports: PortSpace) -> None:
-        """Answer at the fixed ports."""
-        ports.map(PM_BASE, pm1.BLOCK_SIZE, self.pm1.read, self.pm1.write, width=4, name="acpi-pm1")
+        """Answer at the fixed ports; those of PM1 can be moved."""
         ports.map(GPE0_BASE, gpe.BLOCK_SIZE, self.gpe0.read, self.gpe0.write, width=4, name="acpi-gpe0")
         self.smi.map(ports)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.bus import Bus, Wire
 
+from varan.devices.acpi.pm1 import BLOCK_SIZE
 from varan.devices.acpi.power import PowerManagement
 from varan.devices.environment import NoRequests, WakeCause
 
@@ -40,6 +41,7 @@ class Rig(Bus):
         self.sci, self.sleeps = Wire(), Sleeps()
         self.power = PowerManagement(self.clock, self.timers, self.sci, self.sleeps)
         self.power.map(self.ports)
+        self.ports.map(STATUS, BLOCK_SIZE, self.power.pm1.read, self.power.pm1.write, width=4, name="pm1")
 
     def inw(self, port: int) -> int:
         return self.ports.read(port, 2)

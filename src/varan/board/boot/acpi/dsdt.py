@@ -10,7 +10,7 @@ from varan.board.boot.acpi import pci, resources
 from varan.board.boot.acpi.aml import device, eisa_id, integer, name, package, scope, string
 from varan.board.boot.acpi.hardware import AcpiHardware
 from varan.board.boot.acpi.table import Table, description
-from varan.devices.acpi import gpe, pm1
+from varan.devices.acpi import gpe, pcihp, pm1
 from varan.devices.acpi.power import GPE0_BASE, PM_BASE, SleepType
 
 HPET_SIZE = 0x400
@@ -62,7 +62,7 @@ def _board_ports(hardware: AcpiHardware) -> list[bytes]:
     """Ports that nothing else may be given: those of power management and hot-plug."""
     ports = [resources.io(PM_BASE, pm1.BLOCK_SIZE), resources.io(GPE0_BASE, gpe.BLOCK_SIZE)]
     if hardware.pci is not None and hardware.pci.hotplug_slots:
-        ports.append(resources.io(pci.HOTPLUG_BASE, pci.HOTPLUG_SIZE))
+        ports.append(resources.io(pcihp.BASE, pcihp.SIZE))
     return ports
 
 

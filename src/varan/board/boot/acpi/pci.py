@@ -34,13 +34,9 @@ from varan.board.boot.acpi.aml import (
     store,
 )
 from varan.board.boot.acpi.hardware import PciHost
+from varan.devices.acpi import pcihp
 from varan.devices.acpi.power import SCI
 
-HOTPLUG_BASE, HOTPLUG_SIZE = 0xAE00, 0x14
-EJECT = 8
-"""Where the register lies that takes a slot's bit when the guest has let go of it."""
-HOTPLUG_EVENT = 1
-"""The general-purpose event of slots that were filled or are to be emptied."""
 DEVICE_CHECK, EJECT_REQUEST = 1, 3
 
 LINKS = "ABCD"
@@ -84,7 +80,7 @@ def events(host: PciHost) -> bytes:
         return b""
     up, down = call("\\_SB.PCI0.PCIU"), call("\\_SB.PCI0.PCID")
     handler = method(
-        f"_E{HOTPLUG_EVENT:02X}",
+        f"_E{pcihp.EVENT:02X}",
         0,
         call("\\_SB.PCI0.DVNT", up, integer(DEVICE_CHECK)),
         call("\\_SB.PCI0.DVNT", down, integer(EJECT_REQUEST)),
@@ -155,9 +151,9 @@ def _hotplug(host: PciHost) -> tuple[bytes, ...]:
         return ()
     slots = host.hotplug_slots
     return (
-        operation_region("PCST", Space.IO, HOTPLUG_BASE, EJECT),
+        operation_region("PCST", Space.IO, pcihp.BASE, pcihp.EJECT),
         field("PCST", Access.DWORD, [("PCIU", 32), ("PCID", 32)]),
-        operation_region("SEJ", Space.IO, HOTPLUG_BASE + EJECT, 4),
+        operation_region("SEJ", Space.IO, pcihp.BASE + pcihp.EJECT, 4),
         field("SEJ", Access.DWORD, [("PCEJ", 32)]),
         *(_slot(slot) for slot in slots),
         method("DVNT", 2, *(_notify(slot) for slot in slots)),
