@@ -71,6 +71,9 @@ class ScriptedVcpu(Vcpu):
     def set_state(self, state: CpuState) -> None:
         self.state = state
 
+    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        return 0, 0, 0, 0
+
     def translate(self, virtual: int) -> int | None:
         page = self.pages.get(virtual & -PAGE_SIZE)
         return None if page is None else page | virtual % PAGE_SIZE
@@ -133,7 +136,9 @@ class FakeMachine:
         self.lifecycle = Lifecycle(self, self.events, Actions())
         self.chardevs: dict[str, Chardev] = {}
         self.network = Network()
-        self.accelerator: Any = SimpleNamespace(name=accelerator, description="runs nothing")
+        self.accelerator: Any = SimpleNamespace(
+            name=accelerator, description="runs nothing", cpu_models=lambda: ["max"]
+        )
         self.memory = MemorySpace()
         self.ports = PortSpace()
         self.ram = GuestRam(RAM_SIZE, "pc.ram")

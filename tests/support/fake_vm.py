@@ -66,6 +66,9 @@ class IdleVcpu(Vcpu):
     def set_state(self, state: CpuState) -> None:
         self.state = state
 
+    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        return 0, 0, 0, 0
+
     def translate(self, virtual: int) -> int | None:
         return virtual
 

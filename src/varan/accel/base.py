@@ -15,13 +15,16 @@ import enum
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from varan.accel.state import CpuState
 from varan.core.irq import InterruptController, IntrPin
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.errors import VaranError
+
+if TYPE_CHECKING:
+    from varan.accel.cpuid import ModelInfo
 
 
 class AcceleratorError(VaranError):
@@ -115,6 +118,10 @@ class Vcpu(abc.ABC):
         Does not touch accessed bits or fault.
         """
 
+    @abc.abstractmethod
+    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        """What the instruction gives the guest in EAX, EBX, ECX and EDX."""
+
     def stop_counter(self) -> None:
         """Hold the time-stamp counter: guest time stands still from now on. The default lets it run on."""
 
@@ -167,6 +174,11 @@ class Accelerator(abc.ABC):
     def cpu_models(cls) -> list[str]:
         """Names that `cpu_model` may have."""
 
+    @classmethod
+    @abc.abstractmethod
+    def describe_model(cls, cpu_model: str) -> ModelInfo:
+        """What a CPU of this model (with chosen features, as for `create_vm`) is here. Raises AcceleratorError."""
+
     @abc.abstractmethod
     def __init__(self, options: dict[str, str] | None = None) -> None:
         """`options`: what followed the name on the command line. Raises AcceleratorError for one it does not know."""
@@ -175,4 +187,7 @@ class Accelerator(abc.ABC):
     def create_vm(
         self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
     ) -> Vm:
-        """A new machine over these address spaces; `lock` is the machine lock. Raises AcceleratorError."""
+        """A new machine over these address spaces; `lock` is the machine lock. Raises AcceleratorError.
+
+        `cpu_model` is a model and chosen features as `varan.accel.cpuid.parse_model` reads them.
+        """

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 from varan.accel.base import HALTED, KICKED, Accelerator, Availability, Exit, ExitReason, Vcpu, Vm
+from varan.accel.cpuid import ModelInfo, from_table
 from varan.accel.state import Activity, CpuState
 from varan.core.irq import InterruptController, NoPin
 from varan.core.memory import MemorySpace
@@ -135,6 +136,9 @@ class ScriptedVcpu(Vcpu):
     def set_state(self, state: CpuState) -> None:
         self.state = copy.deepcopy(state)
 
+    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        return 0, 0, 0, 0
+
     def translate(self, virtual: int) -> int | None:
         return virtual
 
@@ -182,6 +186,10 @@ class ScriptedAccelerator(Accelerator):
     @classmethod
     def cpu_models(cls) -> list[str]:
         return ["scripted"]
+
+    @classmethod
+    def describe_model(cls, cpu_model: str) -> ModelInfo:
+        return ModelInfo(from_table({}))
 
     def __init__(self, options: dict[str, str] | None = None, script: Iterable[Step] = ()) -> None:
         self._script = list(script)

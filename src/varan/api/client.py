@@ -28,6 +28,7 @@ from .commands import (
     QomListTypesArguments,
     QomSetArguments,
     QueryCommandLineOptionsArguments,
+    QueryCpuModelExpansionArguments,
     QueryRxFilterArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
@@ -41,8 +42,12 @@ from .values import (
     ChardevInfo,
     CommandInfo as CommandInfoValue,
     CommandLineOptionInfo,
+    CpuDefinitionInfo,
     CpuInfo,
     CpuInfoFast,
+    CpuModelExpansionInfo,
+    CpuModelExpansionType,
+    CpuModelInfo,
     CurrentMachineParams,
     DataFormat,
     HotpluggableCPU,
@@ -337,6 +342,36 @@ class Commands(abc.ABC):
         Errors: - If the machine has no CPUs, GenericError
         """
         result: list[HotpluggableCPU] = await self.call(COMMANDS["query-hotpluggable-cpus"], None)
+        return result
+
+    async def query_cpu_definitions(self) -> list[CpuDefinitionInfo]:
+        """List the CPU models that what runs this machine's CPUs knows.
+
+        Returns: one entry per model
+        """
+        result: list[CpuDefinitionInfo] = await self.call(COMMANDS["query-cpu-definitions"], None)
+        return result
+
+    async def query_cpu_model_expansion(
+        self,
+        type: CpuModelExpansionType,
+        model: CpuModelInfo,
+    ) -> CpuModelExpansionInfo:
+        """Spell out what a CPU model is, as a guest of this machine's accelerator would see it. Both types of
+        expansion tell everything.
+
+        type: how
+
+        model: the model, with features that are chosen otherwise
+
+        Returns: the model with all its features
+
+        Errors: - If there is no such model or feature, GenericError
+        """
+        result: CpuModelExpansionInfo = await self.call(
+            COMMANDS["query-cpu-model-expansion"],
+            QueryCpuModelExpansionArguments(type=type, model=model),
+        )
         return result
 
     async def query_chardev(self) -> list[ChardevInfo]:

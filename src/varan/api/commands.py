@@ -15,8 +15,12 @@ from .values import (
     ChardevInfo,
     CommandInfo as CommandInfoValue,
     CommandLineOptionInfo,
+    CpuDefinitionInfo,
     CpuInfo,
     CpuInfoFast,
+    CpuModelExpansionInfo,
+    CpuModelExpansionType,
+    CpuModelInfo,
     CurrentMachineParams,
     DataFormat,
     HotpluggableCPU,
@@ -113,6 +117,13 @@ class PmemsaveArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown
     """how many bytes"""
     filename: str
     """the file, seen from the machine's working directory"""
+
+
+class QueryCpuModelExpansionArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    type: CpuModelExpansionType
+    """how"""
+    model: CpuModelInfo
+    """the model, with features that are chosen otherwise"""
 
 
 class RingbufWriteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -329,6 +340,19 @@ COMMANDS: dict[str, CommandInfo] = {
         allow_preconfig=True,
         since="2.7",
     ),
+    "query-cpu-definitions": CommandInfo(
+        "query-cpu-definitions",
+        "query_cpu_definitions",
+        returns=list[CpuDefinitionInfo],
+        since="1.2",
+    ),
+    "query-cpu-model-expansion": CommandInfo(
+        "query-cpu-model-expansion",
+        "query_cpu_model_expansion",
+        arguments=QueryCpuModelExpansionArguments,
+        returns=CpuModelExpansionInfo,
+        since="2.8",
+    ),
     "query-chardev": CommandInfo(
         "query-chardev",
         "query_chardev",
@@ -529,6 +553,14 @@ class Signatures(Protocol):
     async def query_machines(self) -> list[MachineInfo]: ...
 
     async def query_hotpluggable_cpus(self) -> list[HotpluggableCPU]: ...
+
+    async def query_cpu_definitions(self) -> list[CpuDefinitionInfo]: ...
+
+    async def query_cpu_model_expansion(
+        self,
+        type: CpuModelExpansionType,
+        model: CpuModelInfo,
+    ) -> CpuModelExpansionInfo: ...
 
     async def query_chardev(self) -> list[ChardevInfo]: ...
 

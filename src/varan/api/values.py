@@ -292,6 +292,15 @@ class CpuS390State(enum.Enum):
     """a program is being loaded through it"""
 
 
+class CpuModelExpansionType(enum.Enum):
+    """How a CPU model is spelled out."""
+
+    STATIC = "static"
+    """with everything that tells it from other models"""
+    FULL = "full"
+    """with everything there is"""
+
+
 class DataFormat(enum.Enum):
     """How bytes are put into a string."""
 
@@ -1159,6 +1168,41 @@ class HotpluggableCPU(Output, kw_only=True):
     """which place it is"""
     qom_path: str | UnsetType = field(default=UNSET, name="qom-path")
     """where the CPU is in the object tree; absent when there is none"""
+
+
+class CpuDefinitionInfo(Output, kw_only=True):
+    """A CPU model."""
+
+    name: str
+    """its name, as "-cpu" takes it"""
+    migration_safe: bool | UnsetType = field(default=UNSET, name="migration-safe")
+    """it means the same CPU on every host (since 2.8)"""
+    static: bool
+    """it means the same CPU in every version too (since 2.8)"""
+    unavailable_features: list[str] | UnsetType = field(default=UNSET, name="unavailable-features")
+    """features that belong to the model and that a guest does not get here (since 2.8)"""
+    typename: str
+    """the type of its CPUs in the object tree"""
+    alias_of: str | UnsetType = field(default=UNSET, name="alias-of")
+    """the model that this is another name of (since 5.0)"""
+    deprecated: bool
+    """it will go (since 5.2)"""
+
+
+class CpuModelInfo(Input, kw_only=True):
+    """A CPU model with what is chosen otherwise than it has it."""
+
+    name: str
+    """the model"""
+    props: Any | UnsetType = UNSET
+    """features, true or false each"""
+
+
+class CpuModelExpansionInfo(Output, kw_only=True):
+    """A CPU model, spelled out."""
+
+    model: CpuModelInfo
+    """the model"""
 
 
 class ChardevInfo(Output, kw_only=True):

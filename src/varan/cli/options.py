@@ -99,7 +99,14 @@ _MACHINE = (
         "The number of CPUs and how they are arranged; what is left out follows from the rest.",
         machine.fold_smp,
     ),
-    Option("cpu", "MODEL", Group.MACHINE, "The CPU model; `help` lists them.", machine.fold_cpu),
+    Option(
+        "cpu",
+        "MODEL[,+FEATURE][,-FEATURE][,FEATURE=on|off]...[,enforce]",
+        Group.MACHINE,
+        "The CPU model, and features that it shall have or not; `help` lists the models. A feature that is not to be "
+        "had is warned about, or with `enforce` an error.",
+        machine.fold_cpu,
+    ),
     Option(
         "rtc",
         "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none]",

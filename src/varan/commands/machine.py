@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from varan.accel import registry as accelerators
 from varan.api.values import (
+    CpuDefinitionInfo,
     CpuInfo,
     CpuInfoFast,
     CpuInstanceProperties,
+    CpuModelExpansionInfo,
+    CpuModelExpansionType,
+    CpuModelInfo,
     CurrentMachineParams,
     HotpluggableCPU,
     KvmInfo,
@@ -18,13 +24,13 @@ from varan.api.values import (
     UuidInfo,
     X8664CpuInfoFast,
 )
-from varan.commands import dump
+from varan.commands import cpumodels, dump
 from varan.commands.registry import handler
 from varan.commands.whole_file import WholeFile
 from varan.core.memory import MemorySpace
 from varan.errors import GenericError, InvalidParameterValue, Unsupported
 from varan.machine import machinetypes
-from varan.machine.cpus import DEFAULT_CPU, cpu_type
+from varan.machine.cpus import cpu_type
 from varan.machine.machine import Machine
 from varan.machine.machinetypes import MachineObject
 from varan.machine.vcpus import VcpuHandle
@@ -153,10 +159,11 @@ async def query_current_machine(machine: Machine) -> CurrentMachineParams:
 @handler("query-machines")
 async def query_machines(machine: Machine) -> list[MachineInfo]:
     """From the classes of the tree."""
-    return [_machine_info(cls) for cls in machinetypes.TYPES]
+    default_cpu = cpumodels.accelerator_of(machine).cpu_models()[0]
+    return [_machine_info(cls, default_cpu) for cls in machinetypes.TYPES]
 
 
-def _machine_info(cls: type[MachineObject]) -> MachineInfo:
+def _machine_info(cls: type[MachineObject], default_cpu: str) -> MachineInfo:
     name, *aliases = cls.names
     info = MachineInfo(
         name=name,
@@ -170,7 +177,7 @@ def _machine_info(cls: type[MachineObject]) -> MachineInfo:
     if cls.is_default:
         info.is_default = True
     if cls.has_cpus:
-        info.default_cpu_type = cpu_type(DEFAULT_CPU).type_name
+        info.default_cpu_type = cpu_type(default_cpu).type_name
     return info
 
 
@@ -183,3 +190,17 @@ async def query_hotpluggable_cpus(machine: Machine) -> list[HotpluggableCPU]:
         HotpluggableCPU(type=cpu.type_name, vcpus_count=1, props=_place(cpu.place), qom_path=cpu.path)
         for cpu in machine.cpu_objects
     ]
+
+
+@handler("query-cpu-definitions")
+async def query_cpu_definitions(machine: Machine) -> list[CpuDefinitionInfo]:
+    """Each model is made and looked at, in a thread of its own."""
+    return await asyncio.to_thread(cpumodels.definitions, cpumodels.accelerator_of(machine))
+
+
+@handler("query-cpu-model-expansion")
+async def query_cpu_model_expansion(
+    machine: Machine, type: CpuModelExpansionType, model: CpuModelInfo
+) -> CpuModelExpansionInfo:
+    """The model is made and looked at."""
+    return await asyncio.to_thread(cpumodels.expand, cpumodels.accelerator_of(machine), model)

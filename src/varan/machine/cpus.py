@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
+from varan.accel import cpuid
+from varan.accel.cpuid import Cpuid
 from varan.core.properties import Property
 from varan.devices.pluggable import PluggableDevice
 from varan.machine.vcpus import VcpuHandle
 
-DEFAULT_CPU = "max"
-"""The model of CPUs where nobody chose."""
+_IDENTITY = {
+    "family": "int",
+    "model": "int",
+    "stepping": "int",
+    "vendor": "string",
+    "model-id": "string",
+    "level": "uint32",
+    "xlevel": "uint32",
+}
 
 
 class Cpu(PluggableDevice):
@@ -20,8 +31,16 @@ class Cpu(PluggableDevice):
     hotpluggable = False
 
 
+def _has(feature: str) -> Callable[[X86Cpu], Any]:
+    return lambda cpu: cpu.ask_feature(feature)
+
+
+def _is(name: str) -> Callable[[X86Cpu], Any]:
+    return lambda cpu: cpu.ask_identity(name)
+
+
 class X86Cpu(Cpu):
-    """One x86 CPU: where it sits, and what it is doing."""
+    """One x86 CPU: where it sits, what it is doing, and what CPUID tells its guest."""
 
     type_name = "x86_64-cpu"
     properties = (
@@ -32,6 +51,8 @@ class X86Cpu(Cpu):
         Property("thread-id", "int32", "its thread within the core", read=lambda cpu: cpu.place[2]),
         Property("pc", "uint64", "linear address of the next instruction", read=lambda cpu: cpu.ask_pc()),
         Property("halted", "bool", "whether it waits for an interrupt", read=lambda cpu: cpu.ask_halted()),
+        *(Property(name, type, read=_is(name)) for name, type in _IDENTITY.items()),
+        *(Property(name, "bool", read=_has(name)) for name in cpuid.FEATURES),
     )
 
     def __init__(self, index: int, place: tuple[int, int, int]) -> None:
@@ -41,6 +62,7 @@ class X86Cpu(Cpu):
         self.place = place
         self.vcpu: VcpuHandle
         self.realized = True
+        self._cpuid: Cpuid | None = None
 
     async def ask_pc(self) -> int:
         """The linear instruction pointer."""
@@ -49,6 +71,20 @@ class X86Cpu(Cpu):
     async def ask_halted(self) -> bool:
         """Whether it sits in HLT or waits for its start."""
         return (await self.vcpu.glance()).halted
+
+    async def ask_feature(self, name: str) -> bool:
+        """Whether its guest may use the feature."""
+        return cpuid.has(await self._ask_cpuid(), cpuid.FEATURES[name])
+
+    async def ask_identity(self, name: str) -> Any:
+        """A member of `cpuid.identity`."""
+        return cpuid.identity(await self._ask_cpuid())[name]
+
+    async def _ask_cpuid(self) -> Cpuid:
+        """What does not change while it lives is asked once."""
+        if self._cpuid is None:
+            self._cpuid = await self.vcpu.call(lambda vcpu: cpuid.snapshot(vcpu.cpuid))
+        return self._cpuid
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from varan.devices.environment import Environment, WakeCause
 from varan.errors import VaranError
 from varan.machine import boards, machinetypes
 from varan.machine.chardevobjects import chardev_type
-from varan.machine.cpus import DEFAULT_CPU, X86Cpu, cpu_type
+from varan.machine.cpus import X86Cpu, cpu_type
 from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.machinetypes import MachineObject
@@ -168,12 +168,12 @@ class Machine:
 
     async def _build(self) -> None:
         if self.machine_object.has_cpus:
-            self._add_cpus()
+            self.accelerator = accelerators.choose(self.spec.accelerators)
+            self._add_cpus(self.spec.cpu_model or self.accelerator.cpu_models()[0])
         self.board = boards.make(self)
         self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
-        if self.boot is not None:
-            self.accelerator = accelerators.choose(self.spec.accelerators)
+        if self.boot is not None and self.accelerator is not None:
             self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, self.spec.cpu_model)
             self._start_threads(self._vm)
         for chardev in self.spec.chardevs:
@@ -187,9 +187,9 @@ class Machine:
         for callback in self._on_chardevs:
             callback()
 
-    def _add_cpus(self) -> None:
+    def _add_cpus(self, model: str) -> None:
         """Name the CPUs in the tree, where management tools look for the first: before all other devices."""
-        kind = cpu_type(self.spec.cpu_model or DEFAULT_CPU)
+        kind = cpu_type(model.partition(",")[0])
         for index in range(self.spec.cpus):
             cpu = kind(index, self.spec.arrangement.place(index))
             self.tree.unattached.add_numbered_child("device", cpu)

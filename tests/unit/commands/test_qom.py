@@ -196,3 +196,40 @@ async def test_typed_methods_take_whole_arguments(vm: varan.Machine) -> None:
     assert await vm.qmp.qom_get("r", "type") == "rng-builtin"
     with pytest.raises(GenericError, match="'x' is not a valid device model name"):
         await vm.qmp.device_add({"driver": "x"})
+
+
+async def test_cpus_show_what_cpuid_tells_their_guest() -> None:
+    spec = MachineSpec(memory=16 << 20, boot=BootSpec(demo=True), cpu_model="Haswell,-sse4.2")
+    async with varan.Machine(spec=spec) as machine:
+        cpu = (await machine.qmp.query_cpus_fast())[0].qom_path
+        assert await machine.qmp.qom_get(cpu, "type") == "Haswell-x86_64-cpu"
+        assert await machine.qmp.qom_get(cpu, "vendor") == "GenuineIntel"
+        assert await machine.qmp.qom_get(cpu, "sse4.1") is True
+        assert await machine.qmp.qom_get(cpu, "sse4.2") is False
+
+
+async def test_cpu_models_are_the_accelerators(vm: varan.Machine) -> None:
+    definitions = {one.name: one for one in await vm.qmp.query_cpu_definitions()}
+    assert definitions["Haswell"].typename == "Haswell-x86_64-cpu"
+    assert "avx2" in list(definitions["Haswell"].unavailable_features or ())
+    assert definitions["max"].migration_safe is False
+    assert definitions["qemu64"].migration_safe is True
+
+
+async def test_cpu_model_is_spelled_out_with_chosen_features(vm: varan.Machine) -> None:
+    model = {"name": "qemu64", "props": {"cx16": False}}
+    expanded = await answer(vm, "query-cpu-model-expansion", type="full", model=model)
+    props = expanded["model"]["props"]
+    assert (props["cx16"], props["sse2"], props["vendor"]) == (False, True, "AuthenticAMD")
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ({"name": "x"}, "CPU model 'x' not found"),
+        ({"name": "qemu64", "props": {"x": True}}, "Property 'qemu64-x86_64-cpu.x' not found"),
+        ({"name": "qemu64", "props": {"avx": 3}}, "Invalid parameter type for 'avx', expected: boolean"),
+    ],
+)
+async def test_cpu_model_that_cannot_be_expanded(vm: varan.Machine, model: dict[str, Any], text: str) -> None:
+    assert await answer(vm, "query-cpu-model-expansion", type="static", model=model) == ("GenericError", text)

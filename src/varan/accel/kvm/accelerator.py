@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import threading
 
+from varan.accel import cpuid
 from varan.accel.base import Accelerator, AcceleratorError, Availability
-from varan.accel.kvm import kick
-from varan.accel.kvm.system import DEVICE, hardware_virtualization
+from varan.accel.cpuid import Choice, ModelInfo
+from varan.accel.kvm import features, kick
+from varan.accel.kvm.system import DEVICE, KvmSystem, hardware_virtualization
 from varan.accel.kvm.vm import KvmVm
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+
+HOST = "host"
+"""The one model there is: the host's own CPU."""
 
 
 class KvmAccelerator(Accelerator):
@@ -33,7 +38,18 @@ class KvmAccelerator(Accelerator):
 
     @classmethod
     def cpu_models(cls) -> list[str]:
-        return ["host"]
+        return [HOST]
+
+    @classmethod
+    def describe_model(cls, cpu_model: str) -> ModelInfo:
+        system = KvmSystem()
+        try:
+            table = system.cpuid(0)
+        finally:
+            system.close()
+        choice = cls._choice(cpu_model)
+        features.choose(table, choice, quiet=not choice.enforce)
+        return ModelInfo(features.lookup(table))
 
     def __init__(self, options: dict[str, str] | None = None) -> None:
         for option in options or {}:
@@ -42,10 +58,15 @@ class KvmAccelerator(Accelerator):
     def create_vm(
         self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
     ) -> KvmVm:
-        if cpu_model not in (None, *self.cpu_models()):
-            raise AcceleratorError(f"CPU model '{cpu_model}' is not one of KVM's: {', '.join(self.cpu_models())}")
         kick.install()
-        return KvmVm(memory, ports, lock)
+        return KvmVm(memory, ports, lock, self._choice(cpu_model or HOST))
+
+    @classmethod
+    def _choice(cls, cpu_model: str) -> Choice:
+        choice = cpuid.parse_model(cpu_model)
+        if choice.model not in cls.cpu_models():
+            raise AcceleratorError(f"CPU model '{choice.model}' is not one of KVM's: {', '.join(cls.cpu_models())}")
+        return choice
 
 
 ACCELERATOR = KvmAccelerator

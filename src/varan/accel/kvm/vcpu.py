@@ -17,7 +17,8 @@ import threading
 
 from varan.accel import paging
 from varan.accel.base import HALTED, KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
-from varan.accel.kvm import ioctls, kick, state
+from varan.accel.cpuid import Choice, Registers
+from varan.accel.kvm import features, ioctls, kick, state
 from varan.accel.kvm.system import KvmSystem
 from varan.accel.state import Activity, CpuState
 from varan.core.irq import InterruptController
@@ -33,7 +34,14 @@ class KvmVcpu(Vcpu):
     """See `Vcpu`. Made on the thread that runs it."""
 
     def __init__(
-        self, system: KvmSystem, vm: int, index: int, memory: MemorySpace, ports: PortSpace, lock: threading.RLock
+        self,
+        system: KvmSystem,
+        vm: int,
+        index: int,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        choice: Choice,
     ) -> None:
         self.index = index
         self.pin = _Pin(self)
@@ -41,7 +49,10 @@ class KvmVcpu(Vcpu):
         self._thread = threading.get_ident()
         self._fd = fcntl.ioctl(vm, ioctls.CREATE_VCPU, index)
         self._page = mmap.mmap(self._fd, system.run_size)
-        fcntl.ioctl(self._fd, ioctls.SET_CPUID2, system.cpuid(index), True)
+        table = system.cpuid(index)
+        features.choose(table, choice, quiet=index > 0)
+        self._cpuid = features.lookup(table)
+        fcntl.ioctl(self._fd, ioctls.SET_CPUID2, table, True)
         self._reset_msrs = state.read_msrs(self._fd, system.msr_numbers())
         self._controller: InterruptController | None = None
         self._door = threading.Lock()
@@ -277,6 +288,9 @@ class KvmVcpu(Vcpu):
         self._unfinished = True
         self._settle()
         self._outcome = None
+
+    def cpuid(self, leaf: int, subleaf: int) -> Registers:
+        return self._cpuid(leaf, subleaf)
 
     def translate(self, virtual: int) -> int | None:
         # KVM_TRANSLATE is no help: it says nothing of 1 GiB pages, and some KVMs answer it for long mode only.

@@ -8,6 +8,7 @@ import struct
 import threading
 
 from varan.accel.base import AcceleratorError, Vm
+from varan.accel.cpuid import Choice
 from varan.accel.kvm import ioctls
 from varan.accel.kvm.system import KvmSystem
 from varan.accel.kvm.vcpu import KvmVcpu
@@ -21,7 +22,8 @@ _TSS = 0xFEFFD000
 class KvmVm(Vm):
     """See `Vm`. vCPUs each have a thread of their own."""
 
-    def __init__(self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock) -> None:
+    def __init__(self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, choice: Choice) -> None:
+        self._choice = choice
         self._memory, self._ports, self._lock = memory, ports, lock
         self._system = KvmSystem()
         try:
@@ -51,7 +53,7 @@ class KvmVm(Vm):
 
     def create_vcpu(self, index: int) -> KvmVcpu:
         try:
-            return KvmVcpu(self._system, self._fd, index, self._memory, self._ports, self._lock)
+            return KvmVcpu(self._system, self._fd, index, self._memory, self._ports, self._lock, self._choice)
         except OSError as error:
             raise AcceleratorError(f"KVM made no vCPU {index}: {error.strerror}") from None
 

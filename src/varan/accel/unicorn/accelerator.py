@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from typing import ClassVar
 
+from varan.accel import cpuid
 from varan.accel.base import Accelerator, AcceleratorError, Availability
-from varan.accel.unicorn import library, machinecode, models
+from varan.accel.cpuid import ModelInfo
+from varan.accel.unicorn import features, library, machinecode, models
 from varan.accel.unicorn.vm import Settings, UnicornVm
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
@@ -32,6 +34,10 @@ class UnicornAccelerator(Accelerator):
     def cpu_models(cls) -> list[str]:
         return models.names()
 
+    @classmethod
+    def describe_model(cls, cpu_model: str) -> ModelInfo:
+        return features.describe(library.load(), cpuid.parse_model(cpu_model))
+
     def __init__(self, options: dict[str, str] | None = None) -> None:
         given = options or {}
         for name in given:
@@ -49,7 +55,9 @@ class UnicornAccelerator(Accelerator):
     def create_vm(
         self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
     ) -> UnicornVm:
-        settings = Settings(models.number(cpu_model), self.buffer_size, self.delivery == "native", self.tlb_stub)
+        choice = cpuid.parse_model(cpu_model or models.DEFAULT)
+        models.number(choice.model)
+        settings = Settings(choice, self.buffer_size, self.delivery == "native", self.tlb_stub)
         return UnicornVm(library.load(), memory, ports, lock, settings)
 
 

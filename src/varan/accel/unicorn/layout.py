@@ -107,6 +107,8 @@ class Env(ctypes.Structure):
         (0x15F0, "cpuid_vendor", c_uint8 * 12),
         (0x1600, "features", c_uint64 * 16),
         (0x1B58, "engine", c_uint64),
+        # Features that the model has and the library has not.
+        (0x1B88, "missing", c_uint64 * 16),
     )
 
 

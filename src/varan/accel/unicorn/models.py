@@ -34,6 +34,11 @@ def names() -> list[str]:
     return [DEFAULT, *_NAMES]
 
 
+def count() -> int:
+    """How many models the library has."""
+    return len(_NAMES)
+
+
 def number(name: str | None) -> int:
     """The library's number for a model, the default one for None. Raises AcceleratorError for an unknown name."""
     wanted = name or DEFAULT
@@ -67,10 +72,14 @@ def hide_missing_features(env: Env, *, hide_nx: bool) -> None:
 
     There is no local APIC (and so neither x2APIC nor its deadline timer), and nested virtualization does not work.
     """
-    features = env.features
-    features[layout.FEATURE_1_ECX] &= ~(_X2APIC | _TSC_DEADLINE | _MONITOR)
-    features[layout.FEATURE_1_EDX] &= ~_APIC
-    features[layout.FEATURE_8000_0001_ECX] &= ~(_SVM | _EXTAPIC)
-    features[layout.FEATURE_8000_0001_EDX] &= ~_APIC
+    _hide(env, layout.FEATURE_1_ECX, _X2APIC | _TSC_DEADLINE | _MONITOR)
+    _hide(env, layout.FEATURE_1_EDX, _APIC)
+    _hide(env, layout.FEATURE_8000_0001_ECX, _SVM | _EXTAPIC)
+    _hide(env, layout.FEATURE_8000_0001_EDX, _APIC)
     if hide_nx:
-        features[layout.FEATURE_8000_0001_EDX] &= ~_NX
+        _hide(env, layout.FEATURE_8000_0001_EDX, _NX)
+
+
+def _hide(env: Env, word: int, bits: int) -> None:
+    env.missing[word] |= env.features[word] & bits
+    env.features[word] &= ~bits

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from varan.accel import paging
 from varan.accel.base import HALTED, KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
 from varan.accel.state import Activity, CpuState
-from varan.accel.unicorn import layout, state
+from varan.accel.unicorn import features, layout, state
 from varan.accel.unicorn.codemarks import CodeMarks
 from varan.accel.unicorn.cpu import Engine
 from varan.accel.unicorn.interrupts import InterruptPin
@@ -209,6 +209,9 @@ class UnicornVcpu(Vcpu):
         held, self._held = self._held, None
         if held is not None and self._engine is not None:
             self._engine.counter = held
+
+    def cpuid(self, leaf: int, subleaf: int) -> tuple[int, int, int, int]:
+        return features.ask(self.engine, leaf, subleaf)
 
     def translate(self, virtual: int) -> int | None:
         if self._parked is not None:

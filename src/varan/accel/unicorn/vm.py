@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from varan.accel.base import Vm
-from varan.accel.unicorn import clockleaves, iobus, layout, syscall
+from varan.accel.cpuid import Choice
+from varan.accel.unicorn import clockleaves, features, iobus, layout, models, syscall
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.codemarks import CodeMarks
 from varan.accel.unicorn.cpu import Engine
@@ -27,7 +28,7 @@ class Settings:
     """How engines are made. `buffer_size`: bytes for translated code; `native`: delivery in machine code;
     `tlb_stub`: the machine-code TLB fill, without which NX is hidden from the guest."""
 
-    model: int
+    cpu: Choice
     buffer_size: int
     native: bool
     tlb_stub: bool
@@ -61,8 +62,11 @@ class UnicornVm(Vm):
 
     def _make_engine(self, vcpu: UnicornVcpu) -> tuple[Engine, Signals]:
         settings = self._settings
-        engine = Engine(self._library, settings.model, settings.buffer_size, hide_nx=not settings.tlb_stub)
+        engine = Engine(
+            self._library, models.number(settings.cpu.model), settings.buffer_size, hide_nx=not settings.tlb_stub
+        )
         try:
+            features.choose(engine, settings.cpu, quiet=vcpu.index > 0)
             code = MachineCode(self._library) if settings.native or settings.tlb_stub else None
             signals: Signals
             if code is not None and settings.native:

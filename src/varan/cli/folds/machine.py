@@ -6,6 +6,7 @@ import datetime
 import re
 import uuid
 
+from varan.accel import cpuid
 from varan.accel import registry as accelerators
 from varan.cli import catalogue
 from varan.cli.builder import Builder
@@ -138,13 +139,13 @@ def _topology(given: dict[str, int | None]) -> Topology:
 
 
 def fold_cpu(builder: Builder, value: str) -> None:
-    """-cpu MODEL"""
+    """-cpu MODEL[,+feature][,-feature][,feature=on|off]..."""
     if value in HELP_WORDS:
         raise HelpRequested(catalogue.cpu_models())
-    arguments = Arguments(value, "model")
-    builder.cpu_model = arguments.take_required("model")
-    for feature in arguments.rest():
-        raise UsageError(f"CPU feature '{feature}': choosing single features is not supported yet")
+    choice = cpuid.parse_model(value)
+    if not choice.model:
+        raise UsageError("parameter 'model' is missing")
+    builder.cpu_model = value
 
 
 def fold_uuid(builder: Builder, value: str) -> None:
