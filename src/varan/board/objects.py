@@ -16,8 +16,10 @@ from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import ELCR_PORT, MASTER_PORT, SLAVE_PORT, ChipState, I8259Pair
 from varan.devices.isa import IsaDevice
+from varan.devices.pci.host import PciHost
 from varan.devices.pluggable import PluggableDevice
 from varan.devices.timer.calendar import SECONDS_IN_DAY, date_from_days
+from varan.devices.timer.hpet import Hpet
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.i8254 import PORT as PIT_PORT
 from varan.devices.timer.mc146818 import PORT as RTC_PORT
@@ -42,6 +44,35 @@ class BoardDevice(IsaDevice, Generic[C]):
     def __init__(self, core: C) -> None:
         super().__init__()
         self.core = core
+
+
+class SystemDevice(PluggableDevice, Generic[C]):
+    """The same on the CPUs' own bus."""
+
+    type_name = "sys-bus-device"
+    bus_type = "System"
+    user_creatable = False
+    hotpluggable = False
+
+    def __init__(self, core: C) -> None:
+        super().__init__()
+        self.core = core
+
+
+class PciHostObject(SystemDevice[PciHost]):
+    """The way to PCI; its bus is its child."""
+
+    type_name = "i440FX-pcihost"
+    abstract = False
+    description = "PCI host bridge"
+
+
+class HpetObject(SystemDevice[Hpet]):
+    """The event timers."""
+
+    type_name = "hpet"
+    abstract = False
+    description = "high precision event timers"
 
 
 class I8259Object(BoardDevice[I8259Pair]):

@@ -14,8 +14,10 @@ from varan.board.boot.acpi.hardware import PciHost as AcpiPciHost
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.objects import (
+    HpetObject,
     I8259Object,
     KeyboardControllerObject,
+    PciHostObject,
     PitObject,
     Port92Object,
     PostObject,
@@ -28,6 +30,7 @@ from varan.core.state import Device, State, StateError, decode, encode
 from varan.devices.acpi.pcihp import FIRST_SLOT, PciHotplug
 from varan.devices.acpi.piix4pm import Piix4Pm
 from varan.devices.acpi.power import PM_BASE, PowerManagement, SleepType
+from varan.devices.bus import Bus, SystemBus
 from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
@@ -38,14 +41,13 @@ from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import I8259Pair
-from varan.devices.isa import IsaBus, IsaDevice
+from varan.devices.isa import IsaBus
 from varan.devices.pci.address import SLOTS
 from varan.devices.pci.bus import Fabric, PciBus
-from varan.devices.pci.device import PciDevice
 from varan.devices.pci.host import PciHost
 from varan.devices.pci.i440fx import I440Fx
 from varan.devices.pci.piix3 import Piix3
-from varan.devices.pluggable import PluggableDevice
+from varan.devices.pluggable import PluggableDevice, defaults
 from varan.devices.timer import hpet
 from varan.devices.timer.hpet import Hpet, LegacyGate
 from varan.devices.timer.i8254 import I8254
@@ -62,6 +64,7 @@ TIMER_IRQ = 0
 KEYBOARD_IRQ = 1
 RTC_IRQ = 8
 MOUSE_IRQ = 12
+SYSTEM_BUS = "main-system-bus"
 ISA_BUS = "isa.0"
 PCI_BUS = "pci.0"
 PCI_PORTS = (Window(0, 0xCF7), Window(0xD00, 0xFFFF))
@@ -109,7 +112,8 @@ class Pc:
         environment.gsi = self.pic.line
         self.isa = IsaBus(self.ports, lambda irq: (self.pic.line(irq), self.pic.pulse(irq)))
         environment.buses[ISA_BUS] = self.isa
-        environment.unattached.add_child(ISA_BUS, self.isa)
+        self.system = SystemBus()
+        environment.unattached.add_child(SYSTEM_BUS, self.system)
         self._make_timer_gates()
         self.pit = I8254(virtual, timers, self.timer_gate)
         self.port_b = PortB(virtual, self.pit)
@@ -126,8 +130,8 @@ class Pc:
         self._fixed = self._name_devices()
         for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
             device.map(self.ports)
-        self._add_objects()
         self._make_pci()
+        self._add_objects()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -161,6 +165,8 @@ class Pc:
 
     def _add_objects(self) -> None:
         """Show the devices in the object tree."""
+        if self.hpet is not None:
+            self._add(HpetObject(self.hpet), self.system)
         self.rtc_object = RtcObject(self.rtc)
         self._add(I8259Object(self.pic, True))
         self._add(I8259Object(self.pic, False))
@@ -171,34 +177,32 @@ class Pc:
         self._add(Port92Object(self.port92))
         self._add(PostObject(self.post))
 
-    def _add(self, device: IsaDevice) -> None:
-        """Put one of the board's own devices on the bus."""
-        self.isa.plug(device, self.environment)
+    def _add(self, device: PluggableDevice, bus: Bus | None = None) -> None:
+        """Put one of the board's own devices on `bus`, the ISA bus unless given."""
+        (bus or self.isa).plug(device, self.environment)
         self.environment.unattached.add_numbered_child("device", device)
 
     def _make_pci(self) -> None:
         self.pci = PciBus(Fabric(self.environment))
         self.environment.buses[PCI_BUS] = self.pci
-        self.environment.unattached.add_child(PCI_BUS, self.pci)
         self.pci_host = PciHost(self.pci, self.environment.requests.guest_reset)
         self.pci_host.map(self.ports)
+        host = PciHostObject(self.pci_host)
+        self._add(host, self.system)
+        host.add_child(PCI_BUS, self.pci)
         self.i440fx = I440Fx(settings={"addr": "0.0"})
         self.piix3 = Piix3(settings={"addr": "1.0", "multifunction": True})
         for device in (self.i440fx, self.piix3):
-            self._add_pci(device)
+            self._add(device, self.pci)
+        self.piix3.add_child(ISA_BUS, self.isa)
         self._fixed["pci-host"] = self.pci_host
         self._fixed["i440fx"] = self.i440fx.function
-
         if self.config.acpi:
             self._make_power()
 
-    def _add_pci(self, device: PciDevice) -> None:
-        self.pci.plug(device, self.environment)
-        self.environment.unattached.add_numbered_child("device", device)
-
     def _make_power(self) -> None:
-        self.pm = Piix4Pm(settings={**self._defaults(Piix4Pm), "addr": "1.3"})
-        self._add_pci(self.pm)
+        self.pm = Piix4Pm(settings={**defaults(Piix4Pm, self.config.globals), "addr": "1.3"})
+        self._add(self.pm, self.pci)
         self.power = self.pm.power
         self.rtc.on_alarm = self.power.alarm
         self.keyboard.on_input = self.mouse.on_input = self.power.touch
@@ -206,12 +210,8 @@ class Pc:
         self._fixed["piix4-pm"] = parts.pop("pci")
         self._fixed |= parts
 
-    def _defaults(self, cls: type[PluggableDevice]) -> dict[str, str]:
-        """What `-global` says about the board's device of type `cls`."""
-        return {setting: value for driver, setting, value in self.config.globals if driver == cls.type_name}
-
     def _add_serial(self, index: int) -> IsaSerial:
-        serial = IsaSerial(settings={"index": index})
+        serial = IsaSerial(settings={**defaults(IsaSerial, self.config.globals), "index": index})
         self._add(serial)
         self._fixed[f"serial{index + 1}"] = serial.port.uart
         return serial

@@ -71,6 +71,13 @@ class Bus(Object):
         device.bus = None
 
 
+class SystemBus(Bus):
+    """What hangs on the CPUs' own bus."""
+
+    type_name = "System"
+    abstract = False
+
+
 def buses_below(root: Object) -> Iterator[Bus]:
     """Every bus in the tree below `root`, parents first."""
     for found in root.walk():

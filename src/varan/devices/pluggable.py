@@ -13,7 +13,7 @@ A failure of `acquire` or `realize` leaves nothing behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from varan.core.properties import Property
@@ -119,3 +119,12 @@ class PluggableDevice(Object):
                 f"'{self.type_name}') after it was realized"
             )
         return True
+
+
+def defaults(cls: type[Object], globals: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """The settings of `cls` that `globals` (driver, setting, value) give other defaults, the later ones winning.
+
+    A driver that `cls` derives from means it too.
+    """
+    types = {base.type_name for base in cls.__mro__ if issubclass(base, Object)}
+    return {setting: value for driver, setting, value in globals if driver in types}

@@ -14,7 +14,7 @@ from varan.api.events import DeviceDeleted, DeviceUnplugGuestError
 from varan.devices import registry
 from varan.devices.bus import Bus, buses_below
 from varan.devices.environment import Environment
-from varan.devices.pluggable import PluggableDevice
+from varan.devices.pluggable import PluggableDevice, defaults
 from varan.errors import GenericError, InvalidParameterValue
 from varan.machine.spec import DeviceSpec
 from varan.machine.tree import Tree
@@ -52,7 +52,7 @@ class Peripherals:
             if hotplug:
                 _check_hotplug(cls, bus)
             self._check_id(spec.id)
-            device = cls(spec.id, {**self._defaults(cls), **spec.settings})
+            device = cls(spec.id, {**defaults(cls, self._globals), **spec.settings})
             device.hotplugged = hotplug
             await device.acquire(self._environment)
             try:
@@ -70,11 +70,6 @@ class Peripherals:
             raise InvalidParameterValue("id", "an identifier")
         if id in self._tree.peripheral.children:
             raise GenericError(f"Duplicate device ID '{id}'")
-
-    def _defaults(self, cls: type[PluggableDevice]) -> dict[str, str]:
-        """What `-global` says about devices of type `cls`."""
-        types = {base.type_name for base in registry.type_chain(cls)}
-        return {setting: value for driver, setting, value in self._globals if driver in types}
 
     def _choose_bus(self, cls: type[PluggableDevice], name: str | None) -> Bus | None:
         if cls.bus_type is None:

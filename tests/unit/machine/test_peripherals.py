@@ -117,7 +117,7 @@ async def test_device_with_an_id_is_found_below_peripheral_and_one_without_is_nu
     assert (await rig.add("probe", "p")).path == "/machine/peripheral/p"
     assert (await rig.add("probe")).path == "/machine/peripheral-anon/device[0]"
     assert (await rig.add("probe")).path == "/machine/peripheral-anon/device[1]"
-    assert (await rig.add("isa-debugcon")).get("parent_bus") == "/machine/unattached/isa.0"
+    assert (await rig.add("isa-debugcon")).get("parent_bus").endswith("/isa.0")
 
 
 async def test_plugged_devices_are_saved_loaded_and_reset_with_the_board() -> None:
