@@ -1,4 +1,4 @@
-"""Linux finds on the PCI buses what query-pci says is there, and reaches it."""
+"""Linux and SeaBIOS find on the PCI buses what query-pci says is there, and reach it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.initrd import make_initrd
 from tests.support.kernel import need_busybox, need_kernel
+from tests.support.need import need
 from tests.support.pci import Registers, sample
 
 from varan.chardev.base import Chardev
@@ -22,8 +23,6 @@ from varan.embed.console import Console
 from varan.embed.local import LocalClient
 from varan.machine.machine import Machine
 from varan.machine.spec import BootSpec, DeviceSpec, MachineSpec
-
-pytestmark = pytest.mark.linux
 
 DEVICES = (
     DeviceSpec("probe", "near", settings={"addr": "4"}),
@@ -80,12 +79,14 @@ class Guest:
         return match[1].replace("\r", "")
 
 
-@pytest.fixture(params=["", "acpi=off"])
-async def guest(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Guest]:
+@pytest.fixture(autouse=True)
+def probe(monkeypatch: pytest.MonkeyPatch) -> None:
     real = registry.find
     monkeypatch.setattr(registry, "find", lambda name: Probe if name == "probe" else real(name))
+
+
+@pytest.fixture(params=["", "acpi=off"])
+async def guest(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Guest]:
     initrd = tmp_path / "initrd"
     initrd.write_bytes(make_initrd(SCRIPT, need_busybox()))
     append = f"console=ttyS0 panic=-1 quiet {request.param}"
@@ -98,6 +99,7 @@ async def guest(
     await machine.close()
 
 
+@pytest.mark.linux
 async def test_linux_finds_what_query_pci_lists_and_reaches_what_is_behind_two_bridges(guest: Guest) -> None:
     await guest.machine.start()
     text = await guest.output()
@@ -120,6 +122,30 @@ async def test_linux_finds_what_query_pci_lists_and_reaches_what_is_behind_two_b
     far: Any = guest.machine.tree.peripheral.children["far"]
     assert far.memory.content[:4] == b"\xfe\xca\x0d\x60"
     assert "read 0x77" in text
+
+
+async def test_seabios_sets_everything_up_and_looks_for_something_to_boot() -> None:
+    firmware = Path("/usr/share/seabios/bios-256k.bin")
+    need(firmware.exists(), f"{firmware} is not installed (Debian package seabios)")
+    console = Console("debug")
+    debug = DeviceSpec("isa-debugcon", settings={"iobase": 0x402, "chardev": "debug"})
+    machine = Machine(
+        MachineSpec(memory=256 << 20, boot=BootSpec(firmware=str(firmware)), devices=(*DEVICES, debug)),
+        {"debug": console},
+    )
+    await machine.open()
+    try:
+        await machine.start()
+        await console.expect("enter handle_19", timeout=PATIENCE)
+        (root,) = await LocalClient(machine).execute("query-pci")
+    finally:
+        await machine.close()
+    devices = flat(root["devices"])
+    assert {"0000:00:04.0", "0000:01:03.0", "0000:02:02.0"} <= {place(device) for device in devices}
+    regions = [region for device in devices for region in device["regions"]]
+    assert len(regions) == 6
+    assert all(region["address"] > 0 for region in regions)
+    assert [device["irq"] for device in devices if device["qdev_id"] in ("near", "far")] == [11, 10]
 
 
 def place(device: dict[str, Any]) -> str:

@@ -27,6 +27,9 @@ PMBASE_IO = 0x01
 PMREGMISC = 0x80
 PMIOSE = 0x01
 """The I/O block is decoded."""
+DEVACTB = 0x58
+APMC_EN = 1 << 25
+"""Writes to the command port are served: the handler is in place, and firmware has none of its own to install."""
 BLOCK = 64
 INTA = 1
 
@@ -55,6 +58,7 @@ class Piix4Pm(PciDevice):
         function.add_register(r.INTERRUPT_LINE, 1, SCI, writable=0xFF)
         function.add_register(PMBASE, 4, PMBASE_IO, writable=PMBASE_ADDRESS)
         function.add_register(PMREGMISC, 1, writable=PMIOSE)
+        function.add_register(DEVACTB, 4, APMC_EN)
         return function
 
     def realize(self, environment: Environment, bus: PciBus) -> None:
