@@ -55,7 +55,6 @@ class Piix4Pm(PciDevice):
         function = PciFunction(IDENTITY, name=self.type_name, interrupt_pin=INTA)
         function.add_register(r.COMMAND, 2, writable=r.COMMAND_IO)
         function.add_register(r.STATUS, 2, r.STATUS_MEDIUM_DEVSEL | r.STATUS_FAST_BACK_TO_BACK)
-        function.add_register(r.INTERRUPT_LINE, 1, SCI, writable=0xFF)
         function.add_register(PMBASE, 4, PMBASE_IO, writable=PMBASE_ADDRESS)
         function.add_register(PMREGMISC, 1, writable=PMIOSE)
         function.add_register(DEVACTB, 4, APMC_EN)

@@ -10,14 +10,17 @@ from varan.core.properties import Property
 from varan.core.state import Device
 from varan.devices.environment import Environment
 from varan.devices.pci import address
+from varan.devices.pci import registers as r
 from varan.devices.pci.bar import Rom
 from varan.devices.pci.bus import PciBus
+from varan.devices.pci.classes import NAMES as CLASS_NAMES
 from varan.devices.pci.function import PciFunction
-from varan.devices.pci.registers import ROM_INDEX
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError
 
 LARGEST_ROM = 16 << 20
+ALL_ONES = (1 << 64) - 1
+"""Shown as the address of what has none."""
 
 
 class PciDevice(PluggableDevice):
@@ -47,7 +50,7 @@ class PciDevice(PluggableDevice):
         self.function = self.make_function(environment)
         self.function.device = self
         if self._rom is not None:
-            self.function.add_bar(ROM_INDEX, Rom(self._rom, f"{self.type_name}.rom"))
+            self.function.add_bar(r.ROM_INDEX, Rom(self._rom, f"{self.type_name}.rom"))
         bus.attach(self.function, devfn, multifunction=self.settings["multifunction"])
         self.settings = {**self.settings, "addr": address.show(devfn)}
 
@@ -68,8 +71,29 @@ class PciDevice(PluggableDevice):
         if bus is not None:
             bus.detach(self.function)
 
+    def details(self) -> list[str]:
+        function = self.function
+        code = function.register(r.CLASS_CODE + 1, 2)
+        name = CLASS_NAMES.get(code, f"Class {code:04x}")
+        place = f"{function.bus.number if function.bus is not None else 0:02x}:{address.show(function.devfn)}"
+        lines = [f"class {name}, addr {place}, pci id {_ids(function, r.VENDOR_ID)} (sub {_subsystem(function)})"]
+        for index, bar in sorted(function.layout.bars.items()):
+            start = function.bar_address(index)
+            first = ALL_ONES if start is None else start
+            last = first + bar.size - 1 & ALL_ONES
+            lines.append(f"bar {index}: {'i/o' if bar.is_io else 'mem'} at {first:#x} [{last:#x}]")
+        return lines
+
     def parts(self) -> dict[str, Device[Any]]:
         return {"pci": self.function}
+
+
+def _ids(function: PciFunction, offset: int) -> str:
+    return f"{function.register(offset, 2):04x}:{function.register(offset + 2, 2):04x}"
+
+
+def _subsystem(function: PciFunction) -> str:
+    return "0000:0000" if function.layout.is_bridge else _ids(function, r.SUBSYSTEM_VENDOR_ID)
 
 
 def _read_rom(path: str) -> bytes:

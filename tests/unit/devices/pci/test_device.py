@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.pci import PciRig, sample
+from tests.support.pci import PciRig, io_bar, sample
 
 from varan.devices.environment import Environment
 from varan.devices.pci import registers as r
@@ -135,3 +135,14 @@ async def test_rom_file_that_cannot_be_read_is_an_error(rig: PciRig, tmp_path: P
     for path, why in ((tmp_path / "no", "No such file"), (tmp_path / "empty", "has 1 byte to 16 MiB")):
         with pytest.raises(GenericError, match=why):
             await Sample(settings={"romfile": str(path)}).acquire(rig.environment)
+
+
+def test_details_are_what_the_device_tree_shows_of_a_function(rig: PciRig) -> None:
+    device = plug(rig, "4")
+    ports, _ = io_bar()
+    device.function.add_bar(4, ports)
+    shown = "class Memory controller, addr 00:04.0, pci id 1af4:10f0 (sub 1af4:1100)"
+    assert device.details() == [shown, "bar 4: i/o at 0xffffffffffffffff [0x1e]"]
+    rig.write(4 << 3, r.BAR0 + 16, 4, 0xC000)
+    rig.command(4 << 3, r.COMMAND_IO)
+    assert device.details() == [shown, "bar 4: i/o at 0xc000 [0xc01f]"]
