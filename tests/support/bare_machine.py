@@ -55,7 +55,7 @@ class BareMachine(NoRequests):
         self._vm = registry.choose([(kind, options)]).create_vm(self.memory, self.board.ports, self.lock)
         self.thread = VcpuThread(self._vm, [0], self.lock, self.timers, self._exit, "vcpu0")
         self.vcpu = self.thread.vcpus[0]
-        self.board.connect_cpu(self.vcpu)
+        self.board.connect_cpus(self.thread.vcpus, self._vm.apic_hertz)
         self.reset()
 
     def __enter__(self) -> BareMachine:
@@ -134,7 +134,7 @@ class BareMachine(NoRequests):
         return self.memory.read(address, 8)
 
     def _add_consoles(self) -> None:
-        self.uart = Uart16550(self.clock, self.timers, self._put, self.board.pic.line(UART_IRQ))
+        self.uart = Uart16550(self.clock, self.timers, self._put, self.board.environment.gsi(UART_IRQ))
         self.uart.on_drained = self._feed
         self.board.ports.map(UART_PORT, 8, self.uart.read, self.uart.write, name="serial1")
         console = DebugConsole(self._put_debug)

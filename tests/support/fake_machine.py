@@ -222,8 +222,8 @@ class FakeMachine:
         await self.lifecycle.wakeup()
 
     async def inject_nmi(self) -> None:
-        for vcpu in self.vcpus:
-            await vcpu.inject_nmi()
+        for cpu in self.cpus:
+            cpu.inject_nmi()
 
     def press_power_button(self) -> None:
         self.button_presses += 1

@@ -1,7 +1,7 @@
 """The accelerator contract: who runs the vCPUs, and what the rest of Varan may ask of them.
 
 Threads: every method of a `Vcpu` is called on the one thread that runs it, except `kick` and the methods of its
-`IntrPin`, which any thread may call. `varan.accel.executor` owns that thread and passes work to it.
+`ProcessorPins`, which any thread may call. `varan.accel.executor` owns that thread and passes work to it.
 
 I/O: an accelerator answers the guest's port and memory-mapped accesses itself, from the `PortSpace` and `MemorySpace`
 it was created with, inside `Vcpu.run` and holding the machine lock; `run` returns only for what the machine must
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from varan.accel.state import CpuState
-from varan.core.irq import InterruptController, IntrPin
+from varan.core.irq import InterruptController, LocalController, ProcessorPins
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.errors import VaranError
@@ -66,6 +66,47 @@ class Availability:
     reason: str
 
 
+APIC_HERTZ = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How the vCPUs are arranged; the product is their number."""
+
+    sockets: int = 1
+    cores: int = 1
+    threads: int = 1
+
+    @property
+    def cpus(self) -> int:
+        """The number of vCPUs."""
+        return self.sockets * self.cores * self.threads
+
+    @property
+    def thread_bits(self) -> int:
+        """Bits of an APIC's number that tell threads of a core apart (SDM volume 3, "Hierarchical Mapping")."""
+        return (self.threads - 1).bit_length()
+
+    @property
+    def package_bits(self) -> int:
+        """Bits of an APIC's number that tell CPUs of a package apart."""
+        return self.thread_bits + (self.cores - 1).bit_length()
+
+    def place(self, index: int) -> tuple[int, int, int]:
+        """Socket, core and thread of vCPU `index`."""
+        core, thread = divmod(index, self.threads)
+        socket, core = divmod(core, self.cores)
+        return socket, core, thread
+
+    def apic_id(self, index: int) -> int:
+        """The number of vCPU `index`'s local APIC."""
+        socket, core, thread = self.place(index)
+        return socket << self.package_bits | core << self.thread_bits | thread
+
+
+ONE_CPU = Topology()
+
+
 def _nobody_waits() -> None:
     return
 
@@ -74,8 +115,10 @@ class Vcpu(abc.ABC):
     """One virtual x86 CPU. After creation it is in reset state; vCPUs other than the first wait for SIPI."""
 
     index: int
-    pin: IntrPin
-    """The INTR input, for the interrupt controller."""
+    pin: ProcessorPins
+    """The inputs, for the interrupt controller."""
+    gives_way: bool = False
+    """Whether others wait for this thread: a guest that spins (PAUSE) should then come out of `run`. A hint."""
     wake: Callable[[], None] = staticmethod(_nobody_waits)
     """Called on any thread when a halted vCPU may have work that its own thread did not bring. `executor` sets it."""
 
@@ -88,8 +131,11 @@ class Vcpu(abc.ABC):
         """Make a `run` that is going on, or the next one, return soon. Any thread; never blocks; never lost."""
 
     @abc.abstractmethod
-    def connect(self, controller: InterruptController) -> None:
-        """Wire the INTR input to the controller that answers acknowledge cycles."""
+    def connect(self, controller: InterruptController, apic: LocalController | None = None) -> None:
+        """Wire the INTR input to the controller that answers acknowledge cycles.
+
+        `apic`, which is the controller then, answers the vCPU's accesses to its local APIC's page and MSR.
+        """
 
     @abc.abstractmethod
     def has_work(self) -> bool:
@@ -148,6 +194,10 @@ class Vm(abc.ABC):
     shares_thread: ClassVar[bool] = False
     """Whether all vCPUs must be run in turn on one thread."""
 
+    def apic_hertz(self) -> int:
+        """The frequency of the local APICs' timers: of the core crystal clock, where CPUID tells the guest one."""
+        return APIC_HERTZ
+
     @abc.abstractmethod
     def create_vcpu(self, index: int) -> Vcpu:
         """Make vCPU `index` (0 first). Called on the thread that will run it."""
@@ -185,7 +235,12 @@ class Accelerator(abc.ABC):
 
     @abc.abstractmethod
     def create_vm(
-        self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
+        self,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        cpu_model: str | None = None,
+        topology: Topology = ONE_CPU,
     ) -> Vm:
         """A new machine over these address spaces; `lock` is the machine lock. Raises AcceleratorError.
 

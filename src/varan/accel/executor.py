@@ -22,6 +22,8 @@ from varan.errors import GenericError
 log = logging.getLogger("varan.accel")
 
 T = TypeVar("T")
+SLICE = 1_000_000
+"""Nanoseconds that a vCPU runs while others wait for the thread."""
 ExitHandler = Callable[[Vcpu, Exit], None]
 """Called on the vCPU thread for SHUTDOWN and INTERNAL_ERROR; the thread has paused itself by then."""
 
@@ -94,6 +96,8 @@ class VcpuThread:
         self.thread_id = 0
         """The host's number for the thread, as `ps -L` shows it."""
         self._current: Vcpu | None = None
+        self._next = 0
+        """Place in `vcpus` of the one whose turn is next."""
         self._work: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition(threading.Lock())
         self._woken = False
@@ -235,6 +239,8 @@ class VcpuThread:
         self._on_exit(vcpu, exit)
 
     def _turn(self) -> None:
+        # Whatever there was to wake for is looked at from here on.
+        self._woken = False
         while self._work:
             self._work.popleft()()
         # Read once: another thread may set it meanwhile, and guest code must not run with its counter held.
@@ -248,10 +254,23 @@ class VcpuThread:
         if not runnable:
             self._sleep(wait)
             return
+        vcpu = runnable[0]
+        if len(self.vcpus) > 1:
+            vcpu = self._choose(runnable)
+            if vcpu.gives_way and (wait is None or wait > SLICE):
+                wait = SLICE
         if wait is not None:
             self._alarm.set(time.monotonic_ns() + wait)
-        for vcpu in runnable:
-            self._run(vcpu)
+        self._run(vcpu)
+
+    def _choose(self, runnable: list[Vcpu]) -> Vcpu:
+        """Who has its turn: in order of place, from the one behind the last that had it."""
+        places = [self.vcpus.index(vcpu) for vcpu in runnable]
+        place = next((place for place in places if place >= self._next), places[0])
+        self._next = place + 1
+        vcpu = self.vcpus[place]
+        vcpu.gives_way = len(runnable) > 1
+        return vcpu
 
     def _run_timers(self) -> int | None:
         if self._timers is None:
@@ -263,7 +282,6 @@ class VcpuThread:
         self._current = vcpu
         if self._woken:
             # A kick that came before `_current` was set reached no vCPU: look at its reason first.
-            self._woken = False
             self._current = None
             return
         exit = vcpu.run()

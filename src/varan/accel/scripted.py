@@ -12,10 +12,21 @@ from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
-from varan.accel.base import HALTED, KICKED, Accelerator, Availability, Exit, ExitReason, Vcpu, Vm
+from varan.accel.base import (
+    HALTED,
+    KICKED,
+    ONE_CPU,
+    Accelerator,
+    Availability,
+    Exit,
+    ExitReason,
+    Topology,
+    Vcpu,
+    Vm,
+)
 from varan.accel.cpuid import ModelInfo, from_table
 from varan.accel.state import Activity, CpuState
-from varan.core.irq import InterruptController, NoPin
+from varan.core.irq import InterruptController, LocalController, NoPin
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 
@@ -115,7 +126,7 @@ class ScriptedVcpu(Vcpu):
     def kick(self) -> None:
         self._kicked = True
 
-    def connect(self, controller: InterruptController) -> None:
+    def connect(self, controller: InterruptController, apic: LocalController | None = None) -> None:
         self._controller = controller
 
     def has_work(self) -> bool:
@@ -195,6 +206,11 @@ class ScriptedAccelerator(Accelerator):
         self._script = list(script)
 
     def create_vm(
-        self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
+        self,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        cpu_model: str | None = None,
+        topology: Topology = ONE_CPU,
     ) -> ScriptedVm:
         return ScriptedVm(self._script, memory, ports, lock)

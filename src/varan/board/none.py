@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from varan.accel.base import Vcpu
@@ -20,8 +21,11 @@ class NoBoard:
         self.plugged: dict[str, PluggableDevice] = {}
         self.devices: dict[str, Device[Any]] = {}
 
-    def connect_cpu(self, vcpu: Vcpu) -> None:
+    def connect_cpus(self, vcpus: Sequence[Vcpu], apic_hertz: Callable[[], int]) -> None:
         """No CPU can be wired here."""
+
+    def inject_nmi(self) -> None:
+        """There is no CPU."""
 
     def reset(self) -> None:
         """Nothing to reset."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from varan.accel.base import Vcpu
+from varan.accel.base import Topology, Vcpu
+from varan.board.boot import mptable
 from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
 from varan.board.boot.acpi.hardware import AcpiHardware, Window
 from varan.board.boot.acpi.hardware import PciHost as AcpiPciHost
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
+from varan.board.interrupts import Interrupts
 from varan.board.objects import (
     HpetObject,
     I8259Object,
@@ -40,7 +42,6 @@ from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
-from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.isa import IsaBus
 from varan.devices.pci.address import SLOTS
 from varan.devices.pci.bus import Fabric, PciBus
@@ -78,6 +79,8 @@ class PcConfig:
 
     memory: int
     cpus: int = 1
+    topology: Topology | None = None
+    """None: all CPUs are cores of one socket."""
     serial_ports: int = 1
     rtc: RtcSetting = field(default_factory=RtcSetting)
     acpi: bool = True
@@ -108,9 +111,10 @@ class Pc:
         self.plugged: dict[str, PluggableDevice] = {}
         """Further devices, by a name of their own that a saved machine knows them by."""
         timers, virtual = environment.timers, environment.virtual
-        self.pic = I8259Pair()
-        environment.gsi = self.pic.line
-        self.isa = IsaBus(self.ports, lambda irq: (self.pic.line(irq), self.pic.pulse(irq)))
+        self.interrupts = Interrupts(config.topology or Topology(cores=config.cpus), virtual, timers)
+        self.pic, lines = self.interrupts.pic, self.interrupts.lines
+        environment.gsi, environment.msi = lines.line, self.interrupts.bus.message
+        self.isa = IsaBus(self.ports, lambda irq: (lines.line(irq), lines.pulse(irq)))
         environment.buses[ISA_BUS] = self.isa
         self.system = SystemBus()
         environment.unattached.add_child(SYSTEM_BUS, self.system)
@@ -128,7 +132,8 @@ class Pc:
         self._make_input(environment.requests.guest_reset)
         self.post = PostPort()
         self._fixed = self._name_devices()
-        for device in (self.pic, self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
+        self.interrupts.map(self.ports, self.memory)
+        for device in (self.pit, self.port_b, self.rtc, self.i8042, self.port92, self.post):
             device.map(self.ports)
         self._make_pci()
         self._add_objects()
@@ -159,7 +164,7 @@ class Pc:
         self.a20 = A20Gate()
         self.keyboard = Ps2Keyboard()
         self.mouse = Ps2Mouse()
-        irqs = self.pic.line(KEYBOARD_IRQ), self.pic.line(MOUSE_IRQ)
+        irqs = self.interrupts.lines.line(KEYBOARD_IRQ), self.interrupts.lines.line(MOUSE_IRQ)
         self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
         self.port92 = Port92(self.a20.switch(), request_reset)
 
@@ -219,7 +224,7 @@ class Pc:
     def _name_devices(self) -> dict[str, Device[Any]]:
         """The board's own, in the order of reset: the interrupt controllers first, since others drive their inputs."""
         devices: dict[str, Device[Any]] = {
-            "i8259": self.pic,
+            **self.interrupts.devices(),
             **({"hpet": self.hpet} if self.hpet is not None else {}),
             "i8254": self.pit,
             "port-b": self.port_b,
@@ -242,10 +247,13 @@ class Pc:
         devices["piix3"] = self.piix3.function
         return devices
 
-    def connect_cpu(self, vcpu: Vcpu) -> None:
-        """Wire the interrupt controllers to the CPU that takes external interrupts."""
-        self.pic.connect(vcpu.pin)
-        vcpu.connect(self.pic)
+    def connect_cpus(self, vcpus: Sequence[Vcpu], apic_hertz: Callable[[], int]) -> None:
+        """Wire the interrupt controllers to the CPUs; the local APICs' timers run at `apic_hertz`."""
+        self.interrupts.connect(vcpus, apic_hertz)
+
+    def inject_nmi(self) -> None:
+        """Raise the NMI of every CPU, as far as its local APIC lets it pass. Holds the machine lock."""
+        self.interrupts.inject_nmi()
 
     def reset(self) -> None:
         """Put every device into power-on state. Holds the machine lock."""
@@ -253,7 +261,8 @@ class Pc:
             device.reset()
 
     def act_as_firmware(self) -> None:
-        """Leave devices as firmware does when it starts a kernel. Follows `reset`. Holds the machine lock."""
+        """Leave devices and memory as firmware does for a kernel. Follows `reset`. Holds the machine lock."""
+        mptable.install(self.memory, [apic.id for apic in self.interrupts.apics])
         pci_setup.initialize(self.pci, self.piix3.function, self.ports, self._pci_windows())
         if self.pm is not None:
             self.pm.place(PM_BASE)
@@ -290,6 +299,7 @@ class Pc:
             AcpiHardware(
                 cpus=self.config.cpus,
                 serial_ports=ports,
+                apics=self.interrupts.acpi(),
                 hpet_address=hpet.BASE if self.hpet is not None else None,
                 pci=self._acpi_pci(self.pm.hotplug),
                 s3=SleepType.S3 in self.power.offered,

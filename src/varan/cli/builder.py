@@ -6,6 +6,7 @@ import uuid as uuid_module
 from collections import Counter
 from dataclasses import dataclass, field
 
+from varan.accel.base import Topology
 from varan.cli import fdsets
 from varan.cli.option import UsageError
 from varan.cli.process import InheritedFd, ProcessSpec
@@ -20,7 +21,6 @@ from varan.machine.spec import (
     NetdevSpec,
     ObjectSpec,
     RtcSpec,
-    Topology,
 )
 
 DEFAULT_MEMORY = 128 * MIB
@@ -189,7 +189,7 @@ class Builder:
             uuid=self.uuid,
             machine=self.machine,
             memory=self.memory,
-            cpus=topology.sockets * topology.cores * topology.threads,
+            cpus=topology.cpus,
             topology=topology,
             cpu_model=self.cpu_model,
             accelerators=tuple(self.accelerators or [(name, {}) for name in self.machine_accelerators]),

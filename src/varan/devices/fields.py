@@ -12,5 +12,6 @@ from msgspec import Meta
 
 Byte = Annotated[int, Meta(ge=0, le=0xFF)]
 Word = Annotated[int, Meta(ge=0, le=0xFFFF)]
+Dword = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 Level = Annotated[int, Meta(ge=0, le=7)]
 """One of eight interrupt levels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.accel.base import Vcpu
@@ -36,8 +37,11 @@ class Board(Protocol):
     def devices(self) -> dict[str, Device[Any]]:
         """The devices with declared state, by name."""
 
-    def connect_cpu(self, vcpu: Vcpu) -> None:
-        """Wire the interrupt controller to the first vCPU."""
+    def connect_cpus(self, vcpus: Sequence[Vcpu], apic_hertz: Callable[[], int]) -> None:
+        """Wire the interrupt controllers to the vCPUs; their local APICs' timers run at `apic_hertz`."""
+
+    def inject_nmi(self) -> None:
+        """Raise the NMI of every vCPU. The caller holds the machine lock."""
 
     def reset(self) -> None:
         """Put every device into power-on state. The caller holds the machine lock."""
@@ -77,6 +81,7 @@ def make(machine: Machine) -> Board:
     config = PcConfig(
         memory=spec.memory,
         cpus=spec.cpus,
+        topology=spec.topology,
         serial_ports=len(spec.serials),
         rtc=rtc,
         acpi=spec.acpi,
@@ -85,6 +90,8 @@ def make(machine: Machine) -> Board:
     )
     try:
         return Pc(config, machine.environment)
+    except ValueError as error:
+        raise VaranError(str(error)) from error
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else "more than any host has"
         raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {why}") from error

@@ -174,7 +174,8 @@ class Machine:
         self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
         if self.boot is not None and self.accelerator is not None:
-            self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, self.spec.cpu_model)
+            spec = self.spec
+            self._vm = self.accelerator.create_vm(self.memory, self.ports, self.lock, spec.cpu_model, spec.arrangement)
             self._start_threads(self._vm)
         for chardev in self.spec.chardevs:
             made = chardev_kinds.create(chardev.kind, chardev.id, chardev.options)
@@ -229,7 +230,8 @@ class Machine:
             self.vcpus.extend(VcpuHandle(thread, vcpu, self.memory) for vcpu in thread.vcpus)
         for cpu, handle in zip(self.cpu_objects, sorted(self.vcpus, key=lambda handle: handle.index), strict=True):
             cpu.vcpu = handle
-        self.board.connect_cpu(self._threads[0].vcpus[0])
+        vcpus = [vcpu for thread in self._threads for vcpu in thread.vcpus]
+        self.board.connect_cpus(vcpus, vm.apic_hertz)
 
     def start_clock(self) -> None:
         """Let guest time advance."""
@@ -302,9 +304,9 @@ class Machine:
         return self.board.can_sleep
 
     async def inject_nmi(self) -> None:
-        """Raise a non-maskable interrupt on every vCPU."""
-        for vcpu in self.vcpus:
-            await vcpu.inject_nmi()
+        """Raise a non-maskable interrupt on every vCPU, as far as its local APIC lets it pass (LINT1)."""
+        with self.lock:
+            self.board.inject_nmi()
 
     def press_power_button(self) -> None:
         """Tell the guest that it is wanted to shut down; whether it does is its own affair."""

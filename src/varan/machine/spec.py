@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from varan.accel.base import Topology
 from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
 
 MIB = 1 << 20
@@ -104,21 +105,6 @@ class BootSpec:
     demo: bool = False
     firmware: str | None = None
     """A BIOS image, mapped so that it ends at 4 GiB and at 1 MiB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """How the vCPUs are arranged; the product is their number."""
-
-    sockets: int = 1
-    cores: int = 1
-    threads: int = 1
-
-    def place(self, index: int) -> tuple[int, int, int]:
-        """Socket, core and thread of vCPU `index`."""
-        core, thread = divmod(index, self.threads)
-        socket, core = divmod(core, self.cores)
-        return socket, core, thread
 
 
 @dataclass(frozen=True, slots=True)

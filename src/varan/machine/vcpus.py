@@ -69,10 +69,6 @@ class VcpuHandle:
             virtual += count
         return b"".join(parts)
 
-    async def inject_nmi(self) -> None:
-        """Raise the NMI input once."""
-        await self.call(lambda vcpu: vcpu.inject_nmi())
-
 
 def _translate_range(vcpu: Vcpu, virtual: int, length: int) -> list[tuple[int | None, int]]:
     runs: list[tuple[int | None, int]] = []

@@ -6,7 +6,7 @@ import os
 import threading
 
 from varan.accel import cpuid
-from varan.accel.base import Accelerator, AcceleratorError, Availability
+from varan.accel.base import ONE_CPU, Accelerator, AcceleratorError, Availability, Topology
 from varan.accel.cpuid import Choice, ModelInfo
 from varan.accel.kvm import features, kick
 from varan.accel.kvm.system import DEVICE, KvmSystem, hardware_virtualization
@@ -44,7 +44,7 @@ class KvmAccelerator(Accelerator):
     def describe_model(cls, cpu_model: str) -> ModelInfo:
         system = KvmSystem()
         try:
-            table = system.cpuid(0)
+            table = system.cpuid(ONE_CPU, 0)
         finally:
             system.close()
         choice = cls._choice(cpu_model)
@@ -56,10 +56,15 @@ class KvmAccelerator(Accelerator):
             raise AcceleratorError(f"accelerator kvm has no option '{option}'")
 
     def create_vm(
-        self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
+        self,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        cpu_model: str | None = None,
+        topology: Topology = ONE_CPU,
     ) -> KvmVm:
         kick.install()
-        return KvmVm(memory, ports, lock, self._choice(cpu_model or HOST))
+        return KvmVm(memory, ports, lock, self._choice(cpu_model or HOST), topology)
 
     @classmethod
     def _choice(cls, cpu_model: str) -> Choice:

@@ -12,7 +12,6 @@ from varan.accel.state import CpuState, PendingEvents, Segment, Table
 
 _GPRS_IN_KVM_ORDER = (0, 3, 1, 2, 6, 7, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15)
 """KVM's register order (rax rbx rcx rdx rsi rdi rsp rbp r8...) as indices into `CpuState.gprs`."""
-_APIC_ENABLED = 1 << 11
 _SEGMENTS_IN_KVM_ORDER = ("cs", "ds", "es", "fs", "gs", "ss", "tr", "ldt")
 
 
@@ -81,9 +80,7 @@ def write_sregs(fd: int, state: CpuState) -> None:
     """
     data = b"".join(_pack_segment(getattr(state, name)) for name in _SEGMENTS_IN_KVM_ORDER)
     data += ioctls.TABLE.pack(state.gdt.base, state.gdt.limit) + ioctls.TABLE.pack(state.idt.base, state.idt.limit)
-    # KVM shows the guest a local APIC in CPUID where this says that it is enabled, and there is none.
-    apic_base = state.apic_base & ~_APIC_ENABLED
-    controls = (state.cr0, state.cr2, state.cr3, state.cr4, state.cr8, state.efer, apic_base)
+    controls = (state.cr0, state.cr2, state.cr3, state.cr4, state.cr8, state.efer, state.apic_base)
     data += ioctls.SREGS_TAIL.pack(*controls, 0, 0, 0, 0)
     fcntl.ioctl(fd, ioctls.SET_SREGS, data)
     if state.cr0 & paging.CR0_PG and not state.efer & paging.EFER_LMA:

@@ -9,15 +9,10 @@ import os
 import struct
 from pathlib import Path
 
-from varan.accel.base import AcceleratorError
-from varan.accel.kvm import ioctls
+from varan.accel.base import AcceleratorError, Topology
+from varan.accel.kvm import cpuid, ioctls
 
 DEVICE = "/dev/kvm"
-
-_LEAF1_ECX_X2APIC = 1 << 21
-_LEAF1_ECX_TSC_DEADLINE = 1 << 24
-_LEAF1_ECX_HYPERVISOR = 1 << 31
-_LEAF1_EDX_APIC = 1 << 9
 
 
 def hardware_virtualization() -> bool:
@@ -63,21 +58,9 @@ class KvmSystem:
         """A file descriptor of a new VM."""
         return fcntl.ioctl(self.fd, ioctls.CREATE_VM, 0)
 
-    def cpuid(self, index: int) -> bytearray:
-        """The argument of SET_CPUID2 for vCPU `index`: what the host supports, less what needs a local APIC."""
-        table = bytearray(_supported_cpuid())
-        for at in range(8, len(table), ioctls.CPUID_ENTRY.size):
-            leaf, subleaf, flags, eax, ebx, ecx, edx = ioctls.CPUID_ENTRY.unpack_from(table, at)
-            if leaf == 1:
-                ebx = ebx & 0x00FFFFFF | index << 24
-                ecx = ecx & ~(_LEAF1_ECX_X2APIC | _LEAF1_ECX_TSC_DEADLINE) | _LEAF1_ECX_HYPERVISOR
-                edx &= ~_LEAF1_EDX_APIC
-            elif leaf == 0xB:
-                edx = index
-            else:
-                continue
-            ioctls.CPUID_ENTRY.pack_into(table, at, leaf, subleaf, flags, eax, ebx, ecx, edx)
-        return table
+    def cpuid(self, topology: Topology, index: int) -> bytearray:
+        """The argument of SET_CPUID2 for vCPU `index`."""
+        return cpuid.table(_supported_cpuid(), topology, index)
 
     def msr_numbers(self) -> list[int]:
         """The MSRs that KVM saves and restores."""

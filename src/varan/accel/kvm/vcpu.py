@@ -16,18 +16,19 @@ import struct
 import threading
 
 from varan.accel import paging
-from varan.accel.base import HALTED, KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
+from varan.accel.base import HALTED, KICKED, ONE_CPU, SHUTDOWN, Exit, ExitReason, Topology, Vcpu
 from varan.accel.cpuid import Choice, Registers
 from varan.accel.kvm import features, ioctls, kick, state
 from varan.accel.kvm.system import KvmSystem
+from varan.accel.startup import Startup
 from varan.accel.state import Activity, CpuState
-from varan.core.irq import InterruptController
-from varan.core.memory import MemorySpace
+from varan.core.irq import LOCAL_APIC, PRIORITIZED, InterruptController, LocalController
+from varan.core.memory import PAGE_SIZE, MemorySpace
 from varan.core.ports import PortSpace
 
 _APIC_BASE_BSP = 1 << 8
 _WIDTHS = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I")}
-_CR8 = struct.Struct("<Q")
+_QUAD = struct.Struct("<Q")
 
 
 class KvmVcpu(Vcpu):
@@ -42,14 +43,18 @@ class KvmVcpu(Vcpu):
         ports: PortSpace,
         lock: threading.RLock,
         choice: Choice,
+        topology: Topology = ONE_CPU,
     ) -> None:
         self.index = index
+        self.apic: LocalController | None = None
+        self.signalled = Startup()
+        """INIT and SIPI that the thread has not obeyed."""
         self.pin = _Pin(self)
         self._memory, self._ports, self._lock = memory, ports, lock
         self._thread = threading.get_ident()
         self._fd = fcntl.ioctl(vm, ioctls.CREATE_VCPU, index)
         self._page = mmap.mmap(self._fd, system.run_size)
-        table = system.cpuid(index)
+        table = system.cpuid(topology, index)
         features.choose(table, choice, quiet=index > 0)
         self._cpuid = features.lookup(table)
         fcntl.ioctl(self._fd, ioctls.SET_CPUID2, table, True)
@@ -75,8 +80,8 @@ class KvmVcpu(Vcpu):
         self._activity = Activity.RUNNING
         self.reset()
 
-    def connect(self, controller: InterruptController) -> None:
-        self._controller = controller
+    def connect(self, controller: InterruptController, apic: LocalController | None = None) -> None:
+        self._controller, self.apic = controller, apic
         self._interrupts_changed = True
 
     def kick(self) -> None:
@@ -96,6 +101,10 @@ class KvmVcpu(Vcpu):
     def interrupts_changed(self) -> None:
         """The controller may answer differently; the vCPU's own thread looks anyway before it enters the guest."""
         self._interrupts_changed = True
+        self.look()
+
+    def look(self) -> None:
+        """There is something that the thread must see before guest code goes on."""
         if threading.get_ident() != self._thread:
             self._interrupt_run()
             self.wake()
@@ -113,6 +122,8 @@ class KvmVcpu(Vcpu):
                     self._kicked = False
                     self._settle()
                     return KICKED
+                if self.signalled.pending:
+                    self._obey()
                 if self._activity is not Activity.RUNNING:
                     if not self.has_work():
                         return HALTED
@@ -139,6 +150,11 @@ class KvmVcpu(Vcpu):
             self._unfinished = False
             return Exit(ExitReason.INTERNAL_ERROR, f"KVM could not run the guest: {error.strerror}")
         self._entered = False
+        if self.apic is not None:
+            (base,) = _QUAD.unpack_from(page, ioctls.RUN_APIC_BASE)
+            if base != self.apic.base:
+                with self._lock:
+                    self.apic.set_base(base)
         return self._handle_exit(page)
 
     def _settle(self) -> None:
@@ -164,7 +180,10 @@ class KvmVcpu(Vcpu):
     def _wanted(self) -> bool:
         if self._acknowledged is not None:
             return True
-        return self._controller is not None and self._controller.peek() is not None
+        answer = self._controller.peek() if self._controller is not None else None
+        if answer is None:
+            return False
+        return not answer & PRIORITIZED or answer >> 4 & 15 > self._page[ioctls.RUN_CR8]
 
     def _acknowledge(self) -> int:
         vector, self._acknowledged = self._acknowledged, None
@@ -180,6 +199,8 @@ class KvmVcpu(Vcpu):
             self._port_access(page)
         elif reason == ioctls.EXIT_MMIO:
             self._memory_access(page)
+        elif reason == ioctls.EXIT_SET_TPR:
+            self._interrupts_changed = True
         elif reason == ioctls.EXIT_HLT:
             self._activity = Activity.HALTED
             return HALTED
@@ -206,11 +227,14 @@ class KvmVcpu(Vcpu):
 
     def _memory_access(self, page: mmap.mmap) -> None:
         address, data, length, is_write = ioctls.RUN_MMIO.unpack_from(page, ioctls.RUN_EXIT_DATA)
+        space: MemorySpace | LocalController = self._memory
+        if self.apic is not None and LOCAL_APIC <= address < LOCAL_APIC + PAGE_SIZE:
+            space, address = self.apic, address - LOCAL_APIC
         with self._lock:
             if is_write:
-                self._memory.write(address, length, int.from_bytes(data[:length], "little"))
+                space.write(address, length, int.from_bytes(data[:length], "little"))
             else:
-                value = self._memory.read(address, length)
+                value = space.read(address, length)
                 at = ioctls.RUN_EXIT_DATA + 8
                 page[at : at + 8] = value.to_bytes(8, "little")
 
@@ -232,6 +256,8 @@ class KvmVcpu(Vcpu):
         return bytes(code)
 
     def has_work(self) -> bool:
+        if self.signalled.pending:
+            return True
         if self._activity is not Activity.HALTED:
             return self._activity is Activity.RUNNING
         if (self._nmi or self._nmi_given) and self._would_take_nmi():
@@ -248,8 +274,28 @@ class KvmVcpu(Vcpu):
     def inject_nmi(self) -> None:
         if self._activity is not Activity.WAIT_FOR_SIPI:
             self._nmi = True
+            self.look()
+
+    @property
+    def task_priority(self) -> int:
+        """CR8. KVM takes it from here at each entry, and leaves it here."""
+        with self._door:
+            return self._page[ioctls.RUN_CR8] & 15 if self._open else 0
+
+    @task_priority.setter
+    def task_priority(self, value: int) -> None:
+        with self._door:
+            if self._open:
+                self._page[ioctls.RUN_CR8] = value
+
+    def _obey(self) -> None:
+        """Do what INIT and SIPI want."""
+        if self.signalled.pending:
+            with self._lock:
+                self.signalled.obey(self)
 
     def reset(self) -> None:
+        self.signalled.forget()
         fresh = CpuState(activity=Activity.WAIT_FOR_SIPI if self.index else Activity.RUNNING)
         fresh.gprs[2] = 0x600
         if self.index:
@@ -258,6 +304,7 @@ class KvmVcpu(Vcpu):
         self.set_state(fresh)
 
     def get_state(self) -> CpuState:
+        self._obey()
         self._settle()
         result = CpuState(activity=self._activity)
         state.read_regs(self._fd, result)
@@ -268,6 +315,9 @@ class KvmVcpu(Vcpu):
             result.events.interrupt = self._acknowledged
         state.read_fpu(self._fd, result)
         result.msrs = state.read_msrs(self._fd, list(self._reset_msrs))
+        if self.apic is not None:
+            with self._lock:
+                result.lapic = self.apic.registers()
         return result
 
     def set_state(self, new: CpuState) -> None:
@@ -279,7 +329,7 @@ class KvmVcpu(Vcpu):
         state.write_regs(self._fd, new)
         state.write_events(self._fd, new)
         # Without a local APIC in the kernel every KVM_RUN takes CR8 from here.
-        _CR8.pack_into(self._page, ioctls.RUN_CR8, new.cr8)
+        _QUAD.pack_into(self._page, ioctls.RUN_CR8, new.cr8)
         self._nmi, self._nmi_given = new.events.nmi_pending, False
         self._acknowledged = new.events.interrupt
         self._interrupts_changed = True
@@ -288,6 +338,12 @@ class KvmVcpu(Vcpu):
         self._unfinished = True
         self._settle()
         self._outcome = None
+        if self.apic is not None:
+            with self._lock:
+                if new.apic_base != self.apic.base:
+                    self.apic.set_base(new.apic_base)
+                if new.lapic:
+                    self.apic.set_registers(new.lapic)
 
     def cpuid(self, leaf: int, subleaf: int) -> Registers:
         return self._cpuid(leaf, subleaf)
@@ -323,7 +379,7 @@ class KvmVcpu(Vcpu):
 
 
 class _Pin:
-    """The INTR input: KVM takes a vector only when it is handed one, so there is never anything to settle."""
+    """The inputs. KVM takes a vector only when it is handed one, so there is never anything to settle."""
 
     def __init__(self, vcpu: KvmVcpu) -> None:
         self._vcpu = vcpu
@@ -333,3 +389,20 @@ class _Pin:
 
     def changed(self) -> None:
         self._vcpu.interrupts_changed()
+
+    def task_priority(self) -> int:
+        return self._vcpu.task_priority
+
+    def set_task_priority(self, value: int) -> None:
+        self._vcpu.task_priority = value
+
+    def nmi(self) -> None:
+        self._vcpu.inject_nmi()
+
+    def init(self) -> None:
+        self._vcpu.signalled.init()
+        self._vcpu.look()
+
+    def startup(self, vector: int) -> None:
+        self._vcpu.signalled.startup(vector)
+        self._vcpu.look()

@@ -7,7 +7,7 @@ import os
 import struct
 import threading
 
-from varan.accel.base import AcceleratorError, Vm
+from varan.accel.base import ONE_CPU, AcceleratorError, Topology, Vm
 from varan.accel.cpuid import Choice
 from varan.accel.kvm import ioctls
 from varan.accel.kvm.system import KvmSystem
@@ -22,8 +22,15 @@ _TSS = 0xFEFFD000
 class KvmVm(Vm):
     """See `Vm`. vCPUs each have a thread of their own."""
 
-    def __init__(self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, choice: Choice) -> None:
-        self._choice = choice
+    def __init__(
+        self,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        choice: Choice,
+        topology: Topology = ONE_CPU,
+    ) -> None:
+        self._choice, self._topology = choice, topology
         self._memory, self._ports, self._lock = memory, ports, lock
         self._system = KvmSystem()
         try:
@@ -53,7 +60,9 @@ class KvmVm(Vm):
 
     def create_vcpu(self, index: int) -> KvmVcpu:
         try:
-            return KvmVcpu(self._system, self._fd, index, self._memory, self._ports, self._lock, self._choice)
+            return KvmVcpu(
+                self._system, self._fd, index, self._memory, self._ports, self._lock, self._choice, self._topology
+            )
         except OSError as error:
             raise AcceleratorError(f"KVM made no vCPU {index}: {error.strerror}") from None
 

@@ -6,7 +6,7 @@ import threading
 from typing import ClassVar
 
 from varan.accel import cpuid
-from varan.accel.base import Accelerator, AcceleratorError, Availability
+from varan.accel.base import ONE_CPU, Accelerator, AcceleratorError, Availability, Topology
 from varan.accel.cpuid import ModelInfo
 from varan.accel.unicorn import features, library, machinecode, models
 from varan.accel.unicorn.vm import Settings, UnicornVm
@@ -53,11 +53,16 @@ class UnicornAccelerator(Accelerator):
         self.buffer_size = _mebibytes(given.get("tb-size", str(_BUFFER_MIB)))
 
     def create_vm(
-        self, memory: MemorySpace, ports: PortSpace, lock: threading.RLock, cpu_model: str | None = None
+        self,
+        memory: MemorySpace,
+        ports: PortSpace,
+        lock: threading.RLock,
+        cpu_model: str | None = None,
+        topology: Topology = ONE_CPU,
     ) -> UnicornVm:
-        choice = cpuid.parse_model(cpu_model or models.DEFAULT)
+        choice, native = cpuid.parse_model(cpu_model or models.DEFAULT), self.delivery == "native"
         models.number(choice.model)
-        settings = Settings(choice, self.buffer_size, self.delivery == "native", self.tlb_stub)
+        settings = Settings(choice, self.buffer_size, native, self.tlb_stub, topology)
         return UnicornVm(library.load(), memory, ports, lock, settings)
 
 

@@ -6,10 +6,11 @@ code that measures must be translated first; Linux then has no clock finer than 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn import models
 from varan.accel.unicorn.cpu import Engine
-from varan.accel.unicorn.frequency import Frequency
 from varan.accel.unicorn.machinecode import MachineCode
 
 _COUNTER, _SPEEDS = 0x15, 0x16
@@ -22,10 +23,14 @@ Leaf = tuple[int, int, int, int]
 """EAX, EBX, ECX, EDX."""
 
 
+def crystal_hertz(hertz: int) -> int:
+    """The frequency of the crystal for a counter of that frequency; guests drop what it has beyond kHz."""
+    return (hertz + _RATIO * _KHZ // 2) // (_RATIO * _KHZ) * _KHZ
+
+
 def counter_leaf(hertz: int) -> Leaf:
-    """Leaf 0x15 for a counter of that frequency, which is met to 1 kHz: guests drop what a crystal has beyond kHz."""
-    crystal = (hertz + _RATIO * _KHZ // 2) // (_RATIO * _KHZ) * _KHZ
-    return 1, _RATIO, crystal, 0
+    """Leaf 0x15 for a counter of that frequency, which is met to 1 kHz."""
+    return 1, _RATIO, crystal_hertz(hertz), 0
 
 
 def speeds_leaf(hertz: int) -> Leaf:
@@ -34,28 +39,26 @@ def speeds_leaf(hertz: int) -> Leaf:
     return base, base, _BUS_MHZ, 0
 
 
-def connect(engine: Engine, frequency: Frequency, code: MachineCode | None) -> None:
-    """Answer the two leaves where the CPU model may have them. SYSCALL's hook must have been added before.
+def connect(engine: Engine, hertz: Callable[[], int], code: MachineCode | None) -> None:
+    """Answer the two leaves where the CPU model may have them, for a counter of `hertz`, which always says the same.
+
+    SYSCALL's hook must have been added before.
 
     With `code` only CPUID of these leaves comes to Python.
     """
     if not models.show_counter(engine.env, _SPEEDS):
         return
-    leaves: dict[int, Leaf] = {}
 
-    def answer(_engine: int, _user: int) -> int:
+    def cpuid(_engine: int, _user: int) -> int:
         registers = engine.env.regs
         leaf = registers[0] & 0xFFFF_FFFF
         if leaf not in (_COUNTER, _SPEEDS):
             return 0
-        if not leaves:
-            # What a guest has been told once does not change.
-            hertz = frequency.hertz()
-            leaves[_COUNTER], leaves[_SPEEDS] = counter_leaf(hertz), speeds_leaf(hertz)
-        registers[0], registers[3], registers[1], registers[2] = leaves[leaf]
+        answer = counter_leaf(hertz()) if leaf == _COUNTER else speeds_leaf(hertz())
+        registers[0], registers[3], registers[1], registers[2] = answer
         return 1
 
-    callback = uc.Cpuid(answer)
+    callback = uc.Cpuid(cpuid)
     if code is None:
         engine.hook(uc.HOOK_INSN, callback, instruction=uc.INSN_CPUID)
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 
-from varan.accel.base import AcceleratorError
+from varan.accel.base import AcceleratorError, Topology
 from varan.accel.unicorn import layout, models
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.hugepages import small_pages
@@ -21,7 +21,6 @@ from varan.core.memory import MemorySpace, Region
 PHYSICAL_BITS = 40
 """Width of the physical addresses that the library's page walker accepts."""
 
-_MASK_64 = (1 << 64) - 1
 _Reset = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -37,6 +36,8 @@ class Engine:
         self._check(library.open(uc.ARCH_X86, uc.MODE_64, ctypes.byref(handle)), "open an engine")
         assert handle.value is not None
         self.handle: int = handle.value
+        self.shared = 0
+        """The address of the data page of this CPU's machine code, 0 without one."""
         self._callbacks: list[object] = []
         self._closing = threading.Lock()
         try:
@@ -94,9 +95,18 @@ class Engine:
         env.xcr0 = 1
         # The library takes an interrupt's stack only from a task register that is available, not busy.
         env.tr.flags = 0x8900
-        self.counter = 0
+        env.shared = self.shared
+        env.hflags2 |= layout.HFLAG2_VIRTUAL_PRIORITY
         self.cpu.interrupt_request = layout.ALWAYS_ASK
         self.cpu.halted = 0
+
+    def set_topology(self, topology: Topology, index: int) -> None:
+        """What CPUID tells of the place of vCPU `index`."""
+        self.env.apic_id, self.cpu.cores, self.cpu.threads = topology.apic_id(index), topology.cores, topology.threads
+
+    def share(self, page: int) -> None:
+        """Let the machine code find the CPU's data page at `page`."""
+        self.shared = self.env.shared = page
 
     def start(self) -> int:
         """Run guest code from the present state; the library's error code. Releases the GIL."""
@@ -184,15 +194,6 @@ class Engine:
         self.library.update_hflags(self.env_pointer)
         # The translator takes these from EFLAGS too; here they would outlive a change there.
         self.env.hflags &= ~layout.HFLAGS_FROM_EFLAGS
-
-    @property
-    def counter(self) -> int:
-        """The time-stamp counter, which runs all the time."""
-        return int(self.library.timestamp(self.env_pointer) + self.env.tsc_offset) & _MASK_64
-
-    @counter.setter
-    def counter(self, value: int) -> None:
-        self.env.tsc_offset = ctypes.c_int64(value - self.library.timestamp(self.env_pointer)).value
 
     def read_msr(self, number: int) -> int:
         """A model-specific register; 0 for one the library does not know."""

@@ -11,9 +11,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from varan.accel.startup import Startup
+from varan.accel.unicorn.layout import Env
 from varan.accel.unicorn.machinecode import OFFERED
 from varan.accel.unicorn.signals import Signals
-from varan.core.irq import InterruptController
+from varan.core.irq import PRIORITIZED, InterruptController
+
+
+class Turn:
+    """Whose turn it is among the vCPUs of one thread."""
+
+    running = False
+    """Whether one of them runs guest code now."""
 
 
 class InterruptPin:
@@ -22,8 +31,14 @@ class InterruptPin:
     `wake` is called when another thread has changed what the vCPU must look at.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], turn: Turn) -> None:
         self._wake = wake
+        self._turn = turn
+        self.signalled = Startup()
+        """INIT and SIPI that the vCPU has not obeyed."""
+        self._env: Env | None = None
+        self._early_nmi = False
+        """An NMI that came before there was an engine."""
         self._signals: Signals | None = None
         self._controller: InterruptController | None = None
         self._offered: int | None = None
@@ -39,9 +54,17 @@ class InterruptPin:
         self._controller = controller
         self._stale = True
 
-    def attach(self, signals: Signals) -> None:
-        """Offer vectors through `signals`."""
-        self._signals = signals
+    def attach(self, signals: Signals, env: Env) -> None:
+        """Offer vectors through `signals`; `env` has the task priority."""
+        self._signals, self._env = signals, env
+        self._stale = True
+        if self._early_nmi:
+            self._early_nmi, signals.nmi = False, 1
+
+    def detach(self) -> None:
+        """The engine goes."""
+        self._signals = self._env = None
+        self._offered = None
         self._stale = True
 
     def settle(self) -> None:
@@ -67,6 +90,13 @@ class InterruptPin:
         self.changed()
 
     def changed(self) -> None:
+        if self._offer() is not None:
+            here = self.owner == threading.get_ident()
+            if not here or (self._turn.running and not self.running):
+                self._wake()
+
+    def _offer(self) -> int | None:
+        """Bring the offer up to date; what there is to take."""
         signals = self._signals
         if self._offered is not None:
             self.settle()
@@ -75,21 +105,19 @@ class InterruptPin:
             vector = self._controller.peek()
         self._stale = False
         if vector is None and self._offered is None:
-            return
-        remote = self.owner != threading.get_ident()
+            return None
         if signals is not None and vector != self._offered:
             self._offered = vector
             signals.exchange_offer(0 if vector is None else OFFERED | vector)
             if vector is not None:
                 signals.ring()
-        if vector is not None and remote:
-            self._wake()
+        return vector
 
     def refresh(self) -> None:
         """Settle, and offer what there is to offer. The vCPU's thread, no guest code running."""
         self.settle()
         if self._stale:
-            self.changed()
+            self._offer()
 
     def pending(self) -> bool:
         """Whether a vector is offered and not taken."""
@@ -110,3 +138,41 @@ class InterruptPin:
         """Offer `vector`, which the controller has acknowledged already, before any other."""
         self._acknowledged = vector
         self._stale = True
+
+    def takes_offer(self) -> bool:
+        """Whether the task priority lets the offered vector pass."""
+        offered, env = self._offered, self._env
+        if offered is None or env is None:
+            return False
+        return not offered & PRIORITIZED or offered >> 4 & 15 > env.task_priority
+
+    def task_priority(self) -> int:
+        env = self._env
+        return 0 if env is None else int(env.task_priority)
+
+    def set_task_priority(self, value: int) -> None:
+        if self._env is not None:
+            self._env.task_priority = value
+
+    def nmi(self) -> None:
+        signals = self._signals
+        if signals is None:
+            self._early_nmi = True
+        else:
+            signals.nmi = 1
+            signals.ring()
+        self._wake()
+
+    def forget_nmi(self) -> None:
+        """The vCPU has been reset."""
+        self._early_nmi = False
+        if self._signals is not None:
+            self._signals.nmi = 0
+
+    def init(self) -> None:
+        self.signalled.init()
+        self._wake()
+
+    def startup(self, vector: int) -> None:
+        self.signalled.startup(vector)
+        self._wake()

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from varan.accel.unicorn import cpu
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.cpu import Engine
-from varan.core.memory import MemorySpace
+from varan.core.irq import LOCAL_APIC, LocalController
+from varan.core.memory import PAGE_SIZE, MemorySpace
 from varan.core.ports import PortSpace, all_ones
 
 Fail = Callable[[BaseException], None]
@@ -41,10 +42,42 @@ def connect_ports(engine: Engine, ports: PortSpace, lock: threading.RLock, fail:
     engine.hook(uc.HOOK_INSN, uc.PortWrite(port_write), instruction=uc.INSN_OUT)
 
 
-def connect_memory(engine: Engine, memory: MemorySpace, lock: threading.RLock, fail: Fail) -> None:
-    """Answer accesses to all that is not RAM from `memory`."""
+def connect_memory(
+    engine: Engine, memory: MemorySpace, apic: LocalController | None, lock: threading.RLock, fail: Fail
+) -> None:
+    """Answer accesses to all that is not RAM: to the local APIC's page from `apic`, to the rest from `memory`."""
+    if apic is not None:
+        _connect_apic(engine, apic, lock, fail)
     for start, size in cpu.holes(memory):
-        _map_hole(engine, memory, lock, fail, start, size)
+        end = start + size
+        if apic is not None and start <= LOCAL_APIC < end:
+            if start < LOCAL_APIC:
+                _map_hole(engine, memory, lock, fail, start, LOCAL_APIC - start)
+            start = LOCAL_APIC + PAGE_SIZE
+        if start < end:
+            _map_hole(engine, memory, lock, fail, start, end - start)
+
+
+def _connect_apic(engine: Engine, apic: LocalController, lock: threading.RLock, fail: Fail) -> None:
+    """A page of its own, because a guest accesses it for each interrupt."""
+    apic_read, apic_write = apic.read, apic.write
+
+    def read(_engine: int, offset: int, size: int, _user: int) -> int:
+        try:
+            with lock:
+                return apic_read(offset, size)
+        except BaseException as error:
+            fail(error)
+            return all_ones(size)
+
+    def write(_engine: int, offset: int, size: int, value: int, _user: int) -> None:
+        try:
+            with lock:
+                apic_write(offset, size, value)
+        except BaseException as error:
+            fail(error)
+
+    engine.map_mmio(LOCAL_APIC, PAGE_SIZE, uc.MmioRead(read), uc.MmioWrite(write))
 
 
 def _map_hole(engine: Engine, memory: MemorySpace, lock: threading.RLock, fail: Fail, start: int, size: int) -> None:

@@ -31,6 +31,8 @@ HFLAG_CS64 = 1 << 15
 HFLAGS_FROM_EFLAGS = 0x23100
 """TF, IOPL and VM."""
 HFLAG2_NMI = 1 << 2
+HFLAG2_VIRTUAL_PRIORITY = 1 << 3
+"""MOV CR8 acts on `Env.task_priority`; otherwise it goes to an APIC that the library has not got."""
 
 Fields = list[tuple[int, str, Any]]
 
@@ -102,11 +104,15 @@ class Env(ctypes.Structure):
         (0x1510, "exception_next_eip", c_uint64),
         (0x1518, "dr", c_uint64 * 8),
         (0x1578, "old_exception", c_int32),
+        # SVM's host control block: no guest has SVM here, so the pointer is ours.
+        (0x1580, "shared", c_uint64),
         (0x1588, "tsc_offset", c_int64),
+        (0x15B4, "task_priority", c_uint8),
         (0x15E4, "cpuid_level", c_uint32),
         (0x15F0, "cpuid_vendor", c_uint8 * 12),
         (0x1600, "features", c_uint64 * 16),
         (0x1B58, "engine", c_uint64),
+        (0x1B70, "apic_id", c_uint32),
         # Features that the model has and the library has not.
         (0x1B88, "missing", c_uint64 * 16),
     )
@@ -116,6 +122,8 @@ class Cpu(ctypes.Structure):
     """The architecture-independent part of the CPU object."""
 
     _fields_ = _fields(
+        (0x00, "cores", c_uint32),
+        (0x04, "threads", c_uint32),
         (0x15, "exit_request", c_uint8),
         (0x1C, "interrupt_request", c_uint32),
         (0x128, "env", c_uint64),
@@ -160,6 +168,8 @@ FEATURE_1_EDX, FEATURE_1_ECX, FEATURE_7_EBX, FEATURE_7_ECX, FEATURE_7_EDX = 0, 1
 FEATURE_8000_0001_EDX, FEATURE_8000_0001_ECX, FEATURE_8000_0007_EDX = 6, 7, 8
 """Which `Env.features` word answers which CPUID register."""
 
+_TASK_PRIORITY_LOAD = b"\x0f\xb6\x85" + Env.task_priority.offset.to_bytes(4, "little")
+"""movzx eax, byte ptr [rbp + ...]: how the library reads CR8."""
 _MAGIC = 0x1122334455667788
 
 
@@ -181,6 +191,8 @@ def verify(library: Library, handle: int) -> None:
         found = c_uint64.from_address(cpu.cpu_class + offset).value
         _expect(f"the CPU class's {name}", found, library.address(f"{name}_x86_64"))
     _verify_cpuid(library, env, top.cpu + ENV)
+    _verify_topology(library, cpu, env, top.cpu + ENV)
+    _expect("CR8", _TASK_PRIORITY_LOAD in ctypes.string_at(library.address("helper_read_crN_x86_64"), 80), True)
 
 
 def _verify_cpuid(library: Library, env: Env, env_pointer: int) -> None:
@@ -190,6 +202,16 @@ def _verify_cpuid(library: Library, env: Env, env_pointer: int) -> None:
     _expect("CPUID 1 EDX", env.features[FEATURE_1_EDX] & 0xFFFF_FFFF, out[3])
     library.cpuid(env_pointer, 0, 0, at, at + 4, at + 12, at + 8)
     _expect("CPUID 0", (env.cpuid_level, bytes(env.cpuid_vendor)), (out[0], bytes(out)[4:]))
+
+
+def _verify_topology(library: Library, cpu: Cpu, env: Env, env_pointer: int) -> None:
+    out = (c_uint32 * 4)()
+    at = ctypes.addressof(out)
+    before = cpu.cores, cpu.threads, env.apic_id
+    cpu.cores, cpu.threads, env.apic_id = 3, 5, 0x77
+    library.cpuid(env_pointer, 1, 0, at, at + 4, at + 8, at + 12)
+    cpu.cores, cpu.threads, env.apic_id = before
+    _expect("the topology", (before[:2], out[1] >> 16), ((1, 1), 0x770F))
 
 
 def _verify_registers(library: Library, handle: int, env: Env) -> None:

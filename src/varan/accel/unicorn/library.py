@@ -80,6 +80,7 @@ class Library:
     """The library's functions as attributes, with the types they take."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._holding = ctypes.PyDLL(str(path))
         releasing = ctypes.CDLL(str(path))
         self.open = self._function("uc_open", c_int, c_int, c_int, c_void_p)

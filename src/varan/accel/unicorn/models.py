@@ -21,7 +21,6 @@ _MAX = "Haswell"
 """The model whose features the engine has the most of."""
 
 _X2APIC, _TSC_DEADLINE, _MONITOR = 1 << 21, 1 << 24, 1 << 3
-_APIC = 1 << 9
 _SVM, _EXTAPIC = 1 << 2, 1 << 3
 _NX = 1 << 20
 _TSC_ADJUST, _INVARIANT_TSC = 1 << 1, 1 << 8
@@ -70,12 +69,10 @@ def show_counter(env: Env, last_leaf: int) -> bool:
 def hide_missing_features(env: Env, *, hide_nx: bool) -> None:
     """Take from CPUID what the engine claims but has not got.
 
-    There is no local APIC (and so neither x2APIC nor its deadline timer), and nested virtualization does not work.
+    Accesses to x2APIC's and the deadline timer's MSRs cannot be seen, and nested virtualization does not work.
     """
     _hide(env, layout.FEATURE_1_ECX, _X2APIC | _TSC_DEADLINE | _MONITOR)
-    _hide(env, layout.FEATURE_1_EDX, _APIC)
     _hide(env, layout.FEATURE_8000_0001_ECX, _SVM | _EXTAPIC)
-    _hide(env, layout.FEATURE_8000_0001_EDX, _APIC)
     if hide_nx:
         _hide(env, layout.FEATURE_8000_0001_EDX, _NX)
 

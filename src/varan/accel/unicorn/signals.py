@@ -16,11 +16,15 @@ from varan.accel.unicorn.machinecode import MachineCode
 
 
 class Signals(Protocol):
-    """`offer` is 0 or OFFERED with a vector; it becomes 0 when the guest takes the vector."""
+    """`offer` is 0 or OFFERED with the controller's answer; it becomes 0 when the guest takes the vector.
+
+    While `pause_stops` is 1, PAUSE sets `stop` (with machine code only).
+    """
 
     stop: int
     stopped: int
     nmi: int
+    pause_stops: int
     offer: int
 
     def exchange_offer(self, value: int) -> int:
@@ -63,6 +67,14 @@ class NativeSignals:
         self._shared.nmi = value
 
     @property
+    def pause_stops(self) -> int:
+        return self._shared.pause_stops
+
+    @pause_stops.setter
+    def pause_stops(self, value: int) -> None:
+        self._shared.pause_stops = value
+
+    @property
     def offer(self) -> int:
         return self._shared.offer
 
@@ -83,6 +95,7 @@ class PortableSignals:
         self.stop = 0
         self.stopped = 0
         self.nmi = 0
+        self.pause_stops = 0
         self.offer = 0
 
     def exchange_offer(self, value: int) -> int:

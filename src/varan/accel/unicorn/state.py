@@ -57,11 +57,11 @@ def save(engine: Engine) -> CpuState:
         cr4=env.cr[4],
         dr=[*env.dr[0:4], env.dr[6], env.dr[7]],
         efer=env.efer,
+        cr8=env.task_priority,
         xcr0=env.xcr0,
         xsave=_save_fpu(env),
         msrs={number: engine.read_msr(number) for number in _MSRS},
     )
-    state.msrs[TSC] = engine.counter
     events = state.events
     events.nmi_blocked = bool(env.hflags2 & layout.HFLAG2_NMI)
     events.interrupt_shadow = bool(env.hflags & layout.HFLAG_INHIBIT_IRQ)
@@ -82,6 +82,7 @@ def load(engine: Engine, state: CpuState) -> None:
     library.update_cr0(env_pointer, state.cr0 & 0xFFFF_FFFF)
     env.efer = state.efer
     env.cr[2] = state.cr2
+    env.task_priority = state.cr8 & 15
     segments = (state.es, state.cs, state.ss, state.ds, state.fs, state.gs)
     for cache, segment in zip(env.segs, segments, strict=True):
         _load_segment(cache, segment)
@@ -101,8 +102,6 @@ def load(engine: Engine, state: CpuState) -> None:
     for number in _MSRS:
         if number in state.msrs:
             engine.write_msr(number, state.msrs[number])
-    if TSC in state.msrs:
-        engine.counter = state.msrs[TSC]
     engine.update_hflags()
     _load_events(engine, state)
     library.flush_tlb(engine.pointer)

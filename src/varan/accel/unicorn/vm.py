@@ -8,17 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from varan.accel.base import Vm
+from varan.accel.base import Topology, Vm
 from varan.accel.cpuid import Choice
-from varan.accel.unicorn import clockleaves, features, iobus, layout, models, syscall
+from varan.accel.unicorn import apicbase, clockleaves, features, interposed, iobus, layout, models, syscall
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.codemarks import CodeMarks
+from varan.accel.unicorn.counter import Counter
 from varan.accel.unicorn.cpu import Engine
 from varan.accel.unicorn.delivery import Delivery, TripleFault
+from varan.accel.unicorn.interrupts import Turn
 from varan.accel.unicorn.library import Library
 from varan.accel.unicorn.machinecode import MachineCode
 from varan.accel.unicorn.signals import NativeSignals, PortableSignals, Signals
 from varan.accel.unicorn.vcpu import UnicornVcpu
+from varan.core.irq import PRIORITIZED
 from varan.core.memory import PAGE_SIZE, MemorySpace
 from varan.core.ports import PortSpace
 
@@ -26,12 +29,13 @@ from varan.core.ports import PortSpace
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How engines are made. `buffer_size`: bytes for translated code; `native`: delivery in machine code;
-    `tlb_stub`: the machine-code TLB fill, without which NX is hidden from the guest."""
+    `tlb_stub`: the machine-code TLB fill, without which NX is hidden from the guest; `topology`: for CPUID."""
 
     cpu: Choice
     buffer_size: int
     native: bool
     tlb_stub: bool
+    topology: Topology
 
 
 class UnicornVm(Vm):
@@ -48,14 +52,30 @@ class UnicornVm(Vm):
         self._lock = lock
         self._settings = settings
         self._vcpus: list[UnicornVcpu] = []
+        self._turn = Turn()
+        self._counter = Counter(lambda: library.timestamp(None))
+        self._hertz: int | None = None
+        """How fast the time-stamp counter runs; what the guest has been told once does not change."""
+        self._marks: CodeMarks | None = None
         self._ram_addresses: list[tuple[int, int, int]] = []
         """(first physical address, one past the last, ram address of the first), the same in every engine."""
         memory.on_ram_written(self._ram_written)
 
     def create_vcpu(self, index: int) -> UnicornVcpu:
-        vcpu = UnicornVcpu(index, self._lock, self._make_engine, self._memory.read)
+        vcpu = UnicornVcpu(index, self._lock, self._make_engine, self._memory.read, self._turn, self._counter)
         self._vcpus.append(vcpu)
+        if len(self._vcpus) > 1:
+            for each in self._vcpus:
+                each.after_run = self._ran
         return vcpu
+
+    def apic_hertz(self) -> int:
+        return clockleaves.crystal_hertz(self._counter_hertz())
+
+    def _counter_hertz(self) -> int:
+        if self._hertz is None:
+            self._hertz = self._library.frequency.hertz()
+        return self._hertz
 
     def close(self) -> None:
         self._vcpus.clear()
@@ -75,24 +95,55 @@ class UnicornVm(Vm):
                 signals = _python_delivery(engine, vcpu, self._memory)
             if code is not None:
                 engine.keep(code)
-            clockleaves.connect(engine, self._library.frequency, code)
+            engine.set_topology(settings.topology, vcpu.index)
+            clockleaves.connect(engine, self._counter_hertz, code)
             iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail)
             self._map_memory(engine, vcpu)
-            if code is not None and settings.tlb_stub:
-                vcpu.marks = CodeMarks(engine, code, self._pages())
+            if code is not None:
+                self._connect_code(engine, vcpu, code)
         except BaseException:
             engine.close()
             raise
         return engine, signals
 
+    def _connect_code(self, engine: Engine, vcpu: UnicornVcpu, code: MachineCode) -> None:
+        interposed.install(self._library)
+        engine.share(code.shared_address)
+        apicbase.connect(engine, vcpu.apic, code, self._lock, vcpu.fail)
+        if self._settings.tlb_stub:
+            if self._marks is None:
+                self._marks = CodeMarks(self._ram_addresses)
+            vcpu.marks = self._marks
+            self._marks.attach(vcpu.index, engine, code)
+
+    def _ran(self, vcpu: UnicornVcpu) -> None:
+        """Have the other vCPUs drop translations of code that this one may have changed."""
+        others = [other for other in self._vcpus if other is not vcpu and other.has_engine]
+        if not others:
+            return
+        marks = self._marks
+        if marks is None:
+            for other in others:
+                other.drop_all_code()
+        elif marks.board.count:
+            pages = marks.stores()
+            for other in others:
+                if pages is None:
+                    other.drop_all_code()
+                else:
+                    self._drop_pages(other, [page for page in pages if marks.holds_code(other.index, page)])
+
+    def _drop_pages(self, vcpu: UnicornVcpu, pages: list[int]) -> None:
+        for page in pages:
+            for start, end, ram_address in self._ram_addresses:
+                if start <= page < end:
+                    vcpu.code_written(page - start + ram_address, PAGE_SIZE)
+
     def _map_memory(self, engine: Engine, vcpu: UnicornVcpu) -> None:
         self._ram_addresses = [
             (region.start, region.end, engine.map_ram(region)) for region in self._memory if region.ram is not None
         ]
-        iobus.connect_memory(engine, self._memory, self._lock, vcpu.fail)
-
-    def _pages(self) -> int:
-        return max((end for _, end, _ in self._ram_addresses), default=0) // PAGE_SIZE
+        iobus.connect_memory(engine, self._memory, vcpu.apic, self._lock, vcpu.fail)
 
     def _ram_written(self, address: int, length: int) -> None:
         for start, end, ram_address in self._ram_addresses:
@@ -153,6 +204,12 @@ def _python_delivery(engine: Engine, vcpu: UnicornVcpu, memory: MemorySpace) -> 
     return signals
 
 
+def _would_take(offer: int, env: layout.Env) -> bool:
+    if not offer or not env.eflags & 0x200:
+        return False
+    return not offer & PRIORITIZED or offer >> 4 & 15 > env.task_priority
+
+
 def _take(engine: Engine, signals: PortableSignals, delivery: Delivery) -> bool:
     """The CPU loop asks between two blocks: stop, or deliver what waits. Whether something was delivered."""
     if engine.cpu.exception_index >= 0:
@@ -175,7 +232,7 @@ def _take(engine: Engine, signals: PortableSignals, delivery: Delivery) -> bool:
             env.hflags2 |= layout.HFLAG2_NMI
             delivery.interrupt(2)
             delivered = True
-        elif signals.offer and env.eflags & 0x200:
+        elif _would_take(signals.offer, env):
             offer = signals.exchange_offer(0)
             if offer:
                 delivery.interrupt(offer & 0xFF)

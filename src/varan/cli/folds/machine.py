@@ -8,12 +8,13 @@ import uuid
 
 from varan.accel import cpuid
 from varan.accel import registry as accelerators
+from varan.accel.base import Topology
 from varan.cli import catalogue
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS, take_off
 from varan.cli.option import HelpRequested, UsageError
 from varan.core.keyval import Arguments
-from varan.machine.spec import MIB, RtcSpec, Topology
+from varan.machine.spec import MIB, RtcSpec
 
 PAGE = 4096
 MAX_CPUS = 255

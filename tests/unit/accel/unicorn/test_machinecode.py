@@ -4,43 +4,52 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.assemble import assemble
 
-from varan.accel.unicorn import layout, library, machinecode
-from varan.accel.unicorn.machinecode import CODE, ENTRIES, PAGE, SOURCE, MachineCode, Shared
+from varan.accel.unicorn import assembly, codemarks, interposed, layout, library, machinecode
+from varan.accel.unicorn.codemarks import Noticeboard
+from varan.accel.unicorn.machinecode import PAGE, MachineCode, Shared
+
+SOURCES = [assembly, interposed]
 
 
 @pytest.mark.interop
-def test_code_is_what_its_source_assembles_to(tmp_path: Path) -> None:
-    code, labels = assemble(SOURCE, tmp_path)
-    assert code[:PAGE].rstrip(b"\0") == CODE
-    assert {name: labels[name] for name in ENTRIES} == ENTRIES
-    for name in (
-        "do_interrupt",
-        "flush_tlb",
-        "page_marks",
-        "page_count",
-        "clock_leaves",
-        "stop",
-        "stopped",
-        "nmi",
-        "offer",
-    ):
+@pytest.mark.parametrize("module", SOURCES, ids=["assembly", "interposed"])
+def test_code_is_what_its_source_assembles_to(tmp_path: Path, module: Any) -> None:
+    code, labels = assemble(module.SOURCE, tmp_path)
+    assert code[:PAGE].rstrip(b"\0") == module.CODE
+    assert {name: labels[name] for name in module.ENTRIES} == module.ENTRIES
+
+
+@pytest.mark.interop
+def test_data_lies_where_python_looks_for_it(tmp_path: Path) -> None:
+    labels = assemble(assembly.SOURCE, tmp_path).labels
+    for name, _ in Shared._fields_:
         assert labels[name] - PAGE == getattr(Shared, name).offset, name
+    labels = assemble(interposed.SOURCE, tmp_path).labels
+    assert [labels["check_intercept"], labels["invalidate"]] == [PAGE, PAGE + 8]
+    assert list(interposed.REPLACED) == ["intercept", "store"]
+
+
+def constants(source: str) -> dict[str, int]:
+    """What .set defines."""
+    return {
+        words[1].rstrip(","): int(words[2], 0)
+        for words in map(str.split, source.splitlines())
+        if words and words[0] == ".set"
+    }
 
 
 def test_offsets_in_the_source_are_those_of_the_layout() -> None:
-    constants = {
-        words[1].rstrip(","): int(words[2], 0)
-        for words in map(str.split, SOURCE.splitlines())
-        if words and words[0] == ".set"
-    }
-    assert constants["C_ENV"] == layout.ENV
-    assert constants["C_ENGINE"] == layout.Cpu.engine.offset
-    assert constants["C_EXIT_REQUEST"] == layout.Cpu.exit_request.offset
-    assert constants["ENGINE_STOP_REQUEST"] == layout.Handle.stop_request.offset
+    found = {**constants(assembly.SOURCE), **constants(interposed.SOURCE)}
+    assert found["C_ENV"] == layout.ENV
+    assert found["C_ENGINE"] == layout.Cpu.engine.offset
+    assert found["C_EXIT_REQUEST"] == layout.Cpu.exit_request.offset
+    assert found["ENGINE_STOP_REQUEST"] == layout.Handle.stop_request.offset
+    assert found["ENGINE_CPU"] == layout.Handle.cpu.offset
     names = {
         "E_RAX": "regs",
         "E_RIP": "eip",
@@ -58,10 +67,32 @@ def test_offsets_in_the_source_are_those_of_the_layout() -> None:
         "E_FMASK": "fmask",
         "E_ERROR_CODE": "error_code",
         "E_IS_INT": "exception_is_int",
+        "E_TASK_PRIORITY": "task_priority",
+        "E_SHARED": "shared",
     }
-    assert {name: constants[name] for name in names} == {
+    assert {name: found[name] for name in names} == {
         name: getattr(layout.Env, member).offset for name, member in names.items()
     }
+
+
+def test_offsets_of_shared_memory_are_those_of_its_structures() -> None:
+    found = {**constants(assembly.SOURCE), **constants(interposed.SOURCE)}
+    for name in (
+        "page_marks",
+        "page_count",
+        "board",
+        "apic_base",
+        "apic_base_written",
+        "stop",
+        "others",
+        "pause_stops",
+    ):
+        assert found[f"SH_{name.upper()}"] == getattr(Shared, name).offset, name
+    for name in ("count", "runs", "pages"):
+        assert found[f"B_{name.upper()}"] == getattr(Noticeboard, name).offset, name
+    assert found["BOARD_GENERATION"] == Noticeboard.generation.offset  # type: ignore[attr-defined]
+    assert found["BOARD_ROOM"] == codemarks.BOARD_ROOM
+    assert found["QUEUED"] == codemarks.QUEUED
 
 
 @pytest.fixture

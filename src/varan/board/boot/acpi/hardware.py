@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Apics:
-    """The interrupt controllers of the MADT. Each CPU's local APIC has the CPU's number as its id."""
+    """The interrupt controllers of the MADT."""
 
+    local_ids: tuple[int, ...]
+    """The number of each CPU's local APIC."""
     io_apic_id: int
     io_apic_address: int
     local_address: int

@@ -72,10 +72,10 @@ def fadt() -> Table:
     return description("FACP", 3, body, pointers)
 
 
-def madt(apics: Apics, cpus: int) -> Table:
+def madt(apics: Apics) -> Table:
     """Interrupt controllers (5.2.12): IRQ 0 arrives at GSI 2, and the SCI is level-triggered."""
     parts = [struct.pack("<II", apics.local_address, PCAT_COMPAT)]
-    parts += [struct.pack("<BBBBI", 0, 8, cpu, cpu, CPU_ENABLED) for cpu in range(cpus)]
+    parts += [struct.pack("<BBBBI", 0, 8, cpu, id, CPU_ENABLED) for cpu, id in enumerate(apics.local_ids)]
     parts.append(struct.pack("<BBBBII", 1, 12, apics.io_apic_id, 0, apics.io_apic_address, 0))
     parts.append(_override(0, 2, 0))
     parts += [_override(line, line, LEVEL_HIGH) for line in (5, SCI, 10, 11)]
@@ -97,7 +97,7 @@ def fixed_tables(hardware: AcpiHardware) -> list[Table]:
     """The tables that the root tables list, in their order."""
     tables = [fadt()]
     if hardware.apics is not None:
-        tables.append(madt(hardware.apics, hardware.cpus))
+        tables.append(madt(hardware.apics))
     if hardware.hpet_address is not None:
         tables.append(hpet(hardware.hpet_address))
     return [*tables, waet()]

@@ -22,7 +22,7 @@ ISA = AcpiHardware(cpus=1, serial_ports=((0x3F8, 4),))
 PCI = AcpiHardware(
     cpus=4,
     serial_ports=((0x3F8, 4), (0x2F8, 3)),
-    apics=Apics(io_apic_id=4, io_apic_address=0xFEC00000, local_address=0xFEE00000),
+    apics=Apics(local_ids=(0, 1, 2, 3), io_apic_id=4, io_apic_address=0xFEC00000, local_address=0xFEE00000),
     hpet_address=0xFED00000,
     pci=PciHost(
         io=(Window(0, 0xCF7), Window(0xD00, 0xFFFF)),
