@@ -14,6 +14,11 @@ from typing import Protocol
 
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
+MISSED_TICKS = 8
+"""Periods of a device's timer that a slow host may have missed and that still give an interrupt each, soon after one
+another; more are forgotten. Guests check that a timer ticks by counting for a few hundredths of a second."""
+SOON = 20_000
+"""Nanoseconds between two of these: time for the guest to take the one before."""
 STALE_LIMIT = 1024
 """Entries of a heap at which those that no longer count (timers armed anew or cancelled) are thrown out."""
 
@@ -107,6 +112,11 @@ class Timer:
         if deadline != self._deadline:
             self._deadline = deadline
             self._queue._push(self)
+
+    def arm_later(self, now: int) -> None:
+        """From the callback of a timer that is late: call back SOON after `now` where that is due already."""
+        if self._deadline is not None and self._deadline <= now:
+            self.arm(now + SOON)
 
     def cancel(self) -> None:
         """Do not call back."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from varan.core.clock import Clock, TimerQueue
+from varan.core.clock import MISSED_TICKS, Clock, TimerQueue
 from varan.core.irq import IrqLine
 from varan.core.memory import MemorySpace
 from varan.core.state import Device, State
@@ -220,7 +220,7 @@ class Hpet(Device[HpetState]):
         timer = self.state.timers[index]
         period = timer.period & self._mask(timer)
         if timer.config & PERIODIC and period:
-            passed = max(-self._ahead(timer), 0) // period + 1
+            passed = max(max(-self._ahead(timer), 0) // period + 1 - MISSED_TICKS, 1)
             timer.comparator = timer.comparator + passed * period & self._mask(timer)
         else:
             timer.armed = False
@@ -232,6 +232,7 @@ class Hpet(Device[HpetState]):
             timer.fired = True
         self._drive()
         self._arm(index)
+        self._timers[index].arm_later(self._clock.now())
 
     def _drive(self) -> None:
         """Put every line that the comparators own at the level that they give it."""

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from varan.core.clock import NANOSECONDS, Clock, TimerQueue
+from varan.core.clock import MISSED_TICKS, NANOSECONDS, Clock, TimerQueue
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
@@ -381,8 +381,11 @@ class I8254(Device[PitState]):
     def _rise(self) -> None:
         now = self._now()
         channel = self.state.channels[0]
+        due = rise_after(channel, self.state.delivered)
         advance(channel, now)
-        self.state.delivered = now
+        forgotten = now - MISSED_TICKS * channel.count
+        self.state.delivered = now if due is None else min(max(due, forgotten), now)
         self._irq(0)
         self._irq(1)
         self._arm(channel)
+        self._timer.arm_later(self._clock.now())
