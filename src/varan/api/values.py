@@ -330,6 +330,8 @@ class ObjectType(enum.Enum):
     """random bytes from a file of the host"""
     SECRET = "secret"
     """a password or key"""
+    THROTTLE_GROUP = "throttle-group"
+    """limits that several disks share"""
 
 
 class CommandLineParameterType(enum.Enum):
@@ -1283,6 +1285,56 @@ class FilterDumpProperties(Input, kw_only=True):
     """bytes kept of each frame (default: 65536)"""
 
 
+class ThrottleLimits(Input, kw_only=True):
+    """Limits on requests to disks. What is absent or 0 is no limit."""
+
+    bps_total: Int64 | UnsetType = field(default=UNSET, name="bps-total")
+    """at most so many bytes a second"""
+    bps_total_max: Int64 | UnsetType = field(default=UNSET, name="bps-total-max")
+    """bursts of so many a second"""
+    bps_total_max_length: Int64 | UnsetType = field(default=UNSET, name="bps-total-max-length")
+    """bursts last so many seconds"""
+    bps_read: Int64 | UnsetType = field(default=UNSET, name="bps-read")
+    """at most so many bytes a second"""
+    bps_read_max: Int64 | UnsetType = field(default=UNSET, name="bps-read-max")
+    """bursts of so many a second"""
+    bps_read_max_length: Int64 | UnsetType = field(default=UNSET, name="bps-read-max-length")
+    """bursts last so many seconds"""
+    bps_write: Int64 | UnsetType = field(default=UNSET, name="bps-write")
+    """at most so many bytes a second"""
+    bps_write_max: Int64 | UnsetType = field(default=UNSET, name="bps-write-max")
+    """bursts of so many a second"""
+    bps_write_max_length: Int64 | UnsetType = field(default=UNSET, name="bps-write-max-length")
+    """bursts last so many seconds"""
+    iops_total: Int64 | UnsetType = field(default=UNSET, name="iops-total")
+    """at most so many requests a second"""
+    iops_total_max: Int64 | UnsetType = field(default=UNSET, name="iops-total-max")
+    """bursts of so many a second"""
+    iops_total_max_length: Int64 | UnsetType = field(default=UNSET, name="iops-total-max-length")
+    """bursts last so many seconds"""
+    iops_read: Int64 | UnsetType = field(default=UNSET, name="iops-read")
+    """at most so many requests a second"""
+    iops_read_max: Int64 | UnsetType = field(default=UNSET, name="iops-read-max")
+    """bursts of so many a second"""
+    iops_read_max_length: Int64 | UnsetType = field(default=UNSET, name="iops-read-max-length")
+    """bursts last so many seconds"""
+    iops_write: Int64 | UnsetType = field(default=UNSET, name="iops-write")
+    """at most so many requests a second"""
+    iops_write_max: Int64 | UnsetType = field(default=UNSET, name="iops-write-max")
+    """bursts of so many a second"""
+    iops_write_max_length: Int64 | UnsetType = field(default=UNSET, name="iops-write-max-length")
+    """bursts last so many seconds"""
+    iops_size: Int64 | UnsetType = field(default=UNSET, name="iops-size")
+    """a request of more bytes counts as several"""
+
+
+class ThrottleGroupProperties(Input, kw_only=True):
+    """Limits that several disks share."""
+
+    limits: ThrottleLimits | UnsetType = UNSET
+    """the limits"""
+
+
 class FilterDumpObjectOptions(FilterDumpProperties, kw_only=True, tag_field="qom-type", tag="filter-dump"):
     """Describes a user-made object."""
 
@@ -1313,6 +1365,14 @@ class SecretObjectOptions(SecretProperties, kw_only=True, tag_field="qom-type", 
     id: str
     """what it is called; it appears below /objects under this name"""
     qom_type: ClassVar[ObjectType] = ObjectType.SECRET
+
+
+class ThrottleGroupObjectOptions(ThrottleGroupProperties, kw_only=True, tag_field="qom-type", tag="throttle-group"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.THROTTLE_GROUP
 
 
 class PciMemoryRange(Output, kw_only=True):
@@ -1752,6 +1812,7 @@ ObjectOptions: TypeAlias = (
     | RngBuiltinObjectOptions
     | RngRandomObjectOptions
     | SecretObjectOptions
+    | ThrottleGroupObjectOptions
 )
 """Describes a user-made object."""
 

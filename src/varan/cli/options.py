@@ -138,7 +138,7 @@ _OBJECTS = (
         "object",
         "TYPE,id=ID[,setting=value]...",
         Group.MACHINE,
-        "What devices, images and servers name: secrets, sources of random bytes. `help` lists the types, and "
+        "What devices, images and servers name: secrets, sources of random bytes... `help` lists the types, and "
         "`TYPE,help` a type's settings. Also as a JSON object.",
         devices.fold_object,
         repeatable=True,

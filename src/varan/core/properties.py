@@ -33,10 +33,11 @@ class Property:
     """One named value of every object of a class.
 
     `read` and `write` take the object; without them the property is a setting with `default`, which may be written
-    until the object is realized. `choices` are the words of an enumeration.
+    until the object is realized. `choices` are the words of an enumeration. `parse` makes a value of what was given
+    where the type is a structure.
     """
 
-    __slots__ = ("choices", "default", "description", "name", "read", "setting", "type", "write")
+    __slots__ = ("choices", "default", "description", "name", "parse", "read", "setting", "type", "write")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Property:
         choices: tuple[str, ...] = (),
         read: Getter | None = None,
         write: Setter | None = None,
+        parse: Callable[[Any], Any] | None = None,
     ) -> None:
         self.name = name
         self.type = type
@@ -57,6 +59,7 @@ class Property:
         self.setting = read is None and write is None
         self.read = read
         self.write = write
+        self.parse = parse
 
     @property
     def required(self) -> bool:
@@ -74,6 +77,8 @@ class Property:
 
         Raises InvalidParameterType or InvalidParameterValue that names the property.
         """
+        if self.parse is not None:
+            return self.parse(value)
         if self.choices:
             return self._choice(value)
         if self.type == "bool":

@@ -101,6 +101,10 @@ class HostEnds(Protocol):
     def secrets(self) -> Any:
         """The machine's secrets (`varan.block.crypto.secret.Secrets`)."""
 
+    @property
+    def throttle_groups(self) -> Any:
+        """The machine's throttle groups by id (`varan.block.throttle_group.ThrottleGroup`)."""
+
 
 class NoEnds:
     """No host end at all (a bare bus)."""
@@ -109,7 +113,7 @@ class NoEnds:
         raise VaranError(f"there is no '{id}'")
 
     find_drive = find_chardev = find_object = _find
-    secrets = None
+    secrets = throttle_groups = None
 
     @property
     def network(self) -> Network:

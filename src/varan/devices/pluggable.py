@@ -124,7 +124,16 @@ class PluggableDevice(Object):
 def defaults(cls: type[Object], globals: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """The settings of `cls` that `globals` (driver, setting, value) give other defaults, the later ones winning.
 
-    A driver that `cls` derives from means it too.
+    A driver that `cls` derives from means it too. Raises GenericError for one that is no setting of `cls`.
     """
     types = {base.type_name for base in cls.__mro__ if issubclass(base, Object)}
-    return {setting: value for driver, setting, value in globals if driver in types}
+    found = {}
+    for driver, setting, value in globals:
+        if driver not in types:
+            continue
+        declared = cls.all_properties().get(setting)
+        if declared is None or not declared.setting:
+            why = f"Property '{cls.type_name}.{setting}' not found"
+            raise GenericError(f"can't apply global {driver}.{setting}={value}: {why}")
+        found[setting] = value
+    return found

@@ -32,6 +32,7 @@ OBJECTS: dict[str, str] = {
     "rng-builtin": "backends.rng",
     "rng-random": "backends.rng",
     "secret": "backends.secret",
+    "throttle-group": "backends.throttle",
 }
 """Likewise those of `-object` and `object-add`."""
 

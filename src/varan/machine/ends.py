@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from varan.block.crypto.secret import Secrets
+from varan.block.throttle_group import ThrottleGroup
 from varan.chardev.base import Chardev
 from varan.errors import VaranError
 from varan.net.network import Network
@@ -20,6 +21,8 @@ class MachineEnds:
         self._machine = machine
         self.secrets = Secrets()
         """Passwords and keys that images and servers name."""
+        self.throttle_groups: dict[str, ThrottleGroup] = {}
+        """Limits that several disks share."""
 
     def find_chardev(self, id: str) -> Chardev:
         """A character device."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import uuid as uuid_module
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from varan.accel import registry as accelerators
 from varan.accel.base import Accelerator, Vm
@@ -198,11 +198,13 @@ class Machine:
 
     async def _add_devices(self) -> None:
         for made in self.spec.objects:
-            await self.objects.add(made.kind, made.id, made.settings)
+            with _blaming(made.origin):
+                await self.objects.add(made.kind, made.id, made.settings)
         if self.spec.debug_console is not None:
             await self.peripherals.add(DeviceSpec("isa-debugcon", settings={"chardev": self.spec.debug_console}))
         for device in self.spec.devices:
-            await self.peripherals.add(device)
+            with _blaming(device.origin):
+                await self.peripherals.add(device)
 
     def _add_chardev(self, id: str, chardev: Chardev, mux: bool) -> None:
         if id in self.chardevs:
@@ -344,3 +346,12 @@ class Machine:
         await self.objects.close()
         if hasattr(self, "board"):
             self.board.close()
+
+
+@contextlib.contextmanager
+def _blaming(origin: str) -> Iterator[None]:
+    """Errors name what asked for the device or object that cannot be made."""
+    try:
+        yield
+    except VaranError as error:
+        raise VaranError(f"{origin}: {error}" if origin else str(error)) from error

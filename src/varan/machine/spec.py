@@ -60,6 +60,8 @@ class DeviceSpec:
     bus: str | None = None
     """The bus's name or path in the object tree; None: the first that fits."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
+    """What asked for it, to be named in errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class ObjectSpec:
     kind: str
     id: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
+    """What asked for it, to be named in errors."""
 
 
 @dataclass(slots=True)

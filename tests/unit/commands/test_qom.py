@@ -11,7 +11,7 @@ import pytest
 
 import varan
 from varan.api.values import RngBuiltinObjectOptions
-from varan.errors import GenericError, QmpError
+from varan.errors import GenericError, QmpError, VaranError
 from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec
 
 
@@ -236,3 +236,29 @@ async def test_cpu_model_is_spelled_out_with_chosen_features(vm: varan.Machine) 
 )
 async def test_cpu_model_that_cannot_be_expanded(vm: varan.Machine, model: dict[str, Any], text: str) -> None:
     assert await answer(vm, "query-cpu-model-expansion", type="static", model=model) == ("GenericError", text)
+
+
+async def test_throttle_group_has_its_limits_and_takes_others(vm: varan.Machine) -> None:
+    limits = {"iops-total": 5, "iops-total-max": 50, "iops-total-max-length": 2}
+    await vm.qmp.execute("object-add", {"qom-type": "throttle-group", "id": "t", "limits": limits})
+    shown = await vm.qmp.qom_get("t", "limits")
+    assert {name: value for name, value in shown.items() if value not in (0, 1)} == limits
+    await vm.qmp.qom_set("t", "limits", {"bps-total": 1000})
+    assert (await vm.qmp.qom_get("t", "limits"))["bps-total"] == 1000
+    await vm.qmp.human_monitor_command("object_add throttle-group,id=u,limits.bps-read=7,x-bps-write=8")
+    shown = await vm.qmp.qom_get("u", "limits")
+    assert (shown["bps-read"], shown["bps-write"]) == (7, 8)
+
+
+@pytest.mark.parametrize("limits", [{"iops-total": -5}, {"iops-total": 10**15 + 1}, {"bps-total": 1, "bps-read": 1}])
+async def test_limits_that_cannot_be_leave_no_group(vm: varan.Machine, limits: dict[str, int]) -> None:
+    refused = await answer(vm, "object-add", qom_type="throttle-group", id="t", limits=limits)
+    assert refused[0] == "GenericError"
+    assert (await answer(vm, "object-del", id="t")) == ("GenericError", "object 't' not found")
+
+
+async def test_what_asked_for_a_device_that_cannot_be_is_named() -> None:
+    spec = MachineSpec(memory=16 << 20, devices=(DeviceSpec("nosuch", origin="-device nosuch"),))
+    with pytest.raises(VaranError) as refused:
+        await varan.Machine(spec=spec).open()
+    assert str(refused.value) == "-device nosuch: 'nosuch' is not a valid device model name"

@@ -170,9 +170,23 @@ async def test_id_can_be_taken_once() -> None:
 
 
 async def test_globals_are_defaults_of_a_type_and_of_those_that_derive_from_it() -> None:
-    rig = Rig(("probe", "code", "9"), ("device", "fail", "never"), ("isa-serial", "code", "1"))
+    rig = Rig(("probe", "code", "9"), ("probe", "fail", "never"), ("isa-serial", "code", "1"))
     assert (await rig.add("probe")).settings == {"code": 9, "fail": "never"}
     assert (await rig.add("probe", code=3)).settings["code"] == 3
+
+
+async def test_global_of_a_base_type_reaches_what_derives_from_it() -> None:
+    rig = Rig(("isa-device", "iobase", "0x402"))
+    assert (await rig.add("isa-debugcon")).settings["iobase"] == 0x402
+
+
+async def test_global_that_is_no_setting_is_an_error_of_the_device() -> None:
+    rig = Rig(("isa-debugcon", "colour", "red"))
+    with pytest.raises(GenericError) as refused:
+        await rig.add("isa-debugcon")
+    why = "can't apply global isa-debugcon.colour=red: Property 'isa-debugcon.colour' not found"
+    assert str(refused.value) == why
+    assert await rig.add("probe")
 
 
 async def test_devices_give_their_host_ends_back_at_the_end() -> None:

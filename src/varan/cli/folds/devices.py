@@ -31,7 +31,7 @@ def fold_device(builder: Builder, value: str) -> None:
     id, bus = settings.pop("id", None), settings.pop("bus", None)
     if id is not None and any(device.id == id for device in builder.devices):
         raise UsageError(f"Duplicate device ID '{id}'")
-    builder.devices.append(DeviceSpec(driver, id, bus, settings))
+    builder.devices.append(DeviceSpec(driver, id, bus, settings, f"-device {value}"))
 
 
 def fold_object(builder: Builder, value: str) -> None:
@@ -50,7 +50,7 @@ def fold_object(builder: Builder, value: str) -> None:
     id = settings.pop("id", None)
     if not isinstance(id, str):
         raise UsageError("Parameter 'id' is missing")
-    builder.objects.append(ObjectSpec(kind, id, settings))
+    builder.objects.append(ObjectSpec(kind, id, settings, f"-object {value}"))
 
 
 def json_object(text: str) -> dict[str, Any]:
