@@ -20,6 +20,8 @@ WINDOW_32 = 0x01
 ADDRESS_BITS = 0xF0
 CONTROL_WRITABLE = 0x0FFF
 CONTROL_ISA = 0x04
+CONTROL_RESET = 0x40
+"""Going from 0 to 1, it resets everything behind the bridge (3.2.5.18)."""
 ISA_BLOCK = 0x400
 """With ISA enable set, only the first quarter of each kilobyte of I/O space is forwarded."""
 
@@ -33,6 +35,8 @@ class BridgeFunction(PciFunction):
         super().__init__(identity, name=name, interrupt_pin=interrupt_pin, header=r.HEADER_BRIDGE)
         self.secondary = PciBus(fabric, self)
         self.secondary.first_slot = 1
+        self._held = False
+        """What is behind the bridge is held in reset, as the register says."""
         for offset in (r.PRIMARY_BUS, r.SECONDARY_BUS, r.SUBORDINATE_BUS, r.SECONDARY_LATENCY):
             self.add_register(offset, 1, writable=0xFF)
         for offset in (r.IO_BASE, r.IO_LIMIT):
@@ -104,8 +108,13 @@ class BridgeFunction(PciFunction):
         return parts
 
     def _config_written(self, offset: int, size: int) -> None:
-        if offset < r.HEADER_END:
-            self.secondary.remap()
+        if offset >= r.HEADER_END:
+            return
+        held = bool(self.register(r.BRIDGE_CONTROL, 2) & CONTROL_RESET)
+        if held and not self._held and size != r.CONFIG_SIZE:
+            self.secondary.reset()
+        self._held = held
+        self.secondary.remap()
 
 
 def _bounds(start: int, end: int, granule: int) -> tuple[int, int]:

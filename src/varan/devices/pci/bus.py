@@ -141,6 +141,15 @@ class PciBus(Bus):
             if function.secondary is not None:
                 function.secondary.remap()
 
+    def reset(self) -> None:
+        """Put everything on this bus and below into power-on state."""
+        for function in list(self.functions.values()):
+            parts = function.device.parts().values() if function.device is not None else (function,)
+            for part in parts:
+                part.reset()
+            if function.secondary is not None:
+                function.secondary.reset()
+
     def set_intx(self, function: PciFunction, level: int) -> None:
         """`function` drives its interrupt pin."""
         bus, slot, pin = self, function.devfn // FUNCTIONS, function.interrupt_pin - 1

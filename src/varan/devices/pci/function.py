@@ -156,8 +156,9 @@ class PciFunction(Device[PciFunctionState]):
 
     def set_intx(self, level: int) -> None:
         """Drive the interrupt pin: 1 asserted, 0 not."""
-        self.state.intx = bool(level)
-        self._drive()
+        if self.state.intx != bool(level):
+            self.state.intx = bool(level)
+            self._drive()
 
     def send_message(self, address: int, data: int) -> None:
         """A message-signalled interrupt, which is a memory write. Lost while the function is no bus master."""

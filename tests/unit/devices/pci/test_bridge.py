@@ -7,8 +7,9 @@ from tests.support.pci import PciRig, io_bar, memory_bar, sample
 
 from varan.devices.pci import registers as r
 from varan.devices.pci.bar import Bar
-from varan.devices.pci.bridge import CONTROL_ISA, PCI_BRIDGE, BridgeFunction
+from varan.devices.pci.bridge import CONTROL_ISA, CONTROL_RESET, PCI_BRIDGE, BridgeFunction
 from varan.devices.pci.bus import PciBus
+from varan.devices.pci.registers import BAR_IO
 
 BRIDGE = 5 << 3
 BEHIND = 2 << 3
@@ -183,6 +184,22 @@ def test_bus_mastering_needs_every_bridge_on_the_way(rig: Rig) -> None:
 def test_reset_of_the_bridge_closes_its_windows(rig: Rig) -> None:
     rig.bridge.reset()
     assert (rig.mapped(), rig.mapped_ports()) == ([], [])
+
+
+def test_secondary_bus_reset_resets_what_is_behind_once(rig: Rig) -> None:
+    inner = rig.add_bridge(rig.bridge.secondary, 3 << 3)
+    deep = sample()
+    inner.secondary.attach(deep, BEHIND)
+    deep.write_config(r.INTERRUPT_LINE, 1, 5)
+    rig.function.set_intx(1)
+    rig.write(BRIDGE, r.BRIDGE_CONTROL, 2, CONTROL_RESET)
+    assert (rig.mapped(), rig.pins.asserted) == ([], set())
+    assert rig.function.register(r.BAR0, 4) == BAR_IO
+    assert deep.register(r.INTERRUPT_LINE, 1) == 0
+    assert rig.bridge.memory_window == (MEMORY, MEMORY + 0x1FFFFF)
+    deep.write_config(r.INTERRUPT_LINE, 1, 5)
+    rig.write(BRIDGE, r.BRIDGE_CONTROL, 2, CONTROL_RESET)
+    assert deep.register(r.INTERRUPT_LINE, 1) == 5
 
 
 def test_loaded_bridge_forwards_what_the_saved_one_did(rig: Rig) -> None:
