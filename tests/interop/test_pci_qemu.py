@@ -16,18 +16,25 @@ from varan.machine.spec import BootSpec, DeviceSpec, MachineSpec
 
 pytestmark = pytest.mark.interop
 
-DEVICES = (("pci-bridge", "br", "5", "pci.0"), ("pci-bridge", "inner", "2", "br"))
+DEVICES = (
+    ("pci-bridge", "br", "pci.0", {"addr": "5", "chassis_nr": "1"}),
+    ("pci-bridge", "inner", "br", {"addr": "2", "chassis_nr": "2"}),
+    ("virtio-net-pci-non-transitional", "modern", "pci.0", {"addr": "8", "romfile": ""}),
+)
+LEFT_OUT = {"pci-bridge": ",shpc=off,msi=off"}
+"""Parts that QEMU's devices have and ours have not."""
 NOT_HERE = {(1, 1)}
 """The PIIX3's disk controller."""
 INFO_PCI = {"command-line": "info pci"}
 
 
 def ask_qemu() -> tuple[list[dict[str, Any]], str]:
-    """What QEMU answers to query-pci and `info pci`. Its bridges are told to leave out what ours do not have."""
+    """What QEMU answers to query-pci and `info pci`."""
     program = need_tool("qemu-system-x86_64", package="qemu-system-x86")
     arguments = ["-M", "pc", "-S", "-display", "none", "-nodefaults", "-qmp", "stdio"]
-    for number, (driver, id, slot, bus) in enumerate(DEVICES, 1):
-        arguments += ["-device", f"{driver},id={id},addr={slot},bus={bus},chassis_nr={number},shpc=off,msi=off"]
+    for driver, id, bus, settings in DEVICES:
+        more = "".join(f",{name}={value}" for name, value in settings.items()) + LEFT_OUT.get(driver, "")
+        arguments += ["-device", f"{driver},id={id},bus={bus}{more}"]
     commands: list[dict[str, Any]] = [
         {"execute": "qmp_capabilities"},
         {"execute": "query-pci", "id": 1},
@@ -44,7 +51,7 @@ def ask_qemu() -> tuple[list[dict[str, Any]], str]:
 async def vm(tmp_path: Path) -> AsyncIterator[varan.Machine]:
     firmware = tmp_path / "bios"
     firmware.write_bytes(bytes(64 << 10))
-    devices = tuple(DeviceSpec(driver, id, bus, {"addr": slot}) for driver, id, slot, bus in DEVICES)
+    devices = tuple(DeviceSpec(driver, id, bus, settings) for driver, id, bus, settings in DEVICES)
     spec = MachineSpec(memory=16 << 20, boot=BootSpec(firmware=str(firmware)), devices=devices, autostart=False)
     async with varan.Machine(spec=spec) as machine:
         yield machine
