@@ -24,6 +24,7 @@ from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.qom import Container
 from varan.devices.environment import Environment, WakeCause
+from varan.jobs.manager import JobManager
 from varan.machine.cpus import cpu_type
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.peripherals import Peripherals
@@ -136,6 +137,7 @@ class FakeMachine:
         self.lifecycle = Lifecycle(self, self.events, Actions())
         self.chardevs: dict[str, Chardev] = {}
         self.network = Network()
+        self.jobs = JobManager(self.events.emit)
         self.accelerator: Any = SimpleNamespace(
             name=accelerator, description="runs nothing", cpu_models=lambda: ["max"]
         )
@@ -182,6 +184,7 @@ class FakeMachine:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.lifecycle.close()
+        await self.jobs.close()
         await self.network.close()
         self.ram.close()
 

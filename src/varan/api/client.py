@@ -17,6 +17,12 @@ from .commands import (
     DeviceDelArguments,
     DeviceListPropertiesArguments,
     HumanMonitorCommandArguments,
+    JobCancelArguments,
+    JobCompleteArguments,
+    JobDismissArguments,
+    JobFinalizeArguments,
+    JobPauseArguments,
+    JobResumeArguments,
     MemsaveArguments,
     NetdevDelArguments,
     ObjectDelArguments,
@@ -51,6 +57,7 @@ from .values import (
     CurrentMachineParams,
     DataFormat,
     HotpluggableCPU,
+    JobInfo,
     KvmInfo,
     MachineInfo,
     MemoryInfo,
@@ -676,3 +683,65 @@ class Commands(abc.ABC):
           InvalidParameterValue
         """
         await self.call(COMMANDS["announce-self"], arguments)
+
+    async def job_pause(self, id: str) -> None:
+        """Stop a job for a while. It stops at the next point where it can.
+
+        id: the job
+
+        Errors: - If there is no such job, or it was paused already, GenericError
+        """
+        await self.call(COMMANDS["job-pause"], JobPauseArguments(id=id))
+
+    async def job_resume(self, id: str) -> None:
+        """Let a paused job go on.
+
+        id: the job
+
+        Errors: - If there is no such job, or it was not paused, GenericError
+        """
+        await self.call(COMMANDS["job-resume"], JobResumeArguments(id=id))
+
+    async def job_cancel(self, id: str) -> None:
+        """End a job soon, without its result, as soon as it can stop.
+
+        id: the job
+
+        Errors: - If there is no such job, or it is over already, GenericError
+        """
+        await self.call(COMMANDS["job-cancel"], JobCancelArguments(id=id))
+
+    async def job_complete(self, id: str) -> None:
+        """End a job that is ready, with its result.
+
+        id: the job
+
+        Errors: - If there is no such job, or it is not ready, GenericError
+        """
+        await self.call(COMMANDS["job-complete"], JobCompleteArguments(id=id))
+
+    async def job_dismiss(self, id: str) -> None:
+        """Forget a job that is over.
+
+        id: the job
+
+        Errors: - If there is no such job, or it is not over, GenericError
+        """
+        await self.call(COMMANDS["job-dismiss"], JobDismissArguments(id=id))
+
+    async def job_finalize(self, id: str) -> None:
+        """Take the last step of a pending job, and of all jobs of its transaction.
+
+        id: the job
+
+        Errors: - If there is no such job, or it is not pending, GenericError
+        """
+        await self.call(COMMANDS["job-finalize"], JobFinalizeArguments(id=id))
+
+    async def query_jobs(self) -> list[JobInfo]:
+        """List all jobs.
+
+        Returns: every job that has not been dismissed
+        """
+        result: list[JobInfo] = await self.call(COMMANDS["query-jobs"], None)
+        return result

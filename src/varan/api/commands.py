@@ -25,6 +25,7 @@ from .values import (
     DataFormat,
     HotpluggableCPU,
     Int64,
+    JobInfo,
     KvmInfo,
     MachineInfo,
     MemoryInfo,
@@ -223,6 +224,36 @@ class NetdevDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknow
 class QueryRxFilterArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     name: str | UnsetType = UNSET
     """id of one adapter; all that can tell unless given"""
+
+
+class JobPauseArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class JobResumeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class JobCancelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class JobCompleteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class JobDismissArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class JobFinalizeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
 
 
 COMMANDS: dict[str, CommandInfo] = {
@@ -488,6 +519,13 @@ COMMANDS: dict[str, CommandInfo] = {
         boxed=True,
         since="4.0",
     ),
+    "job-pause": CommandInfo("job-pause", "job_pause", arguments=JobPauseArguments, since="3.0"),
+    "job-resume": CommandInfo("job-resume", "job_resume", arguments=JobResumeArguments, since="3.0"),
+    "job-cancel": CommandInfo("job-cancel", "job_cancel", arguments=JobCancelArguments, since="3.0"),
+    "job-complete": CommandInfo("job-complete", "job_complete", arguments=JobCompleteArguments, since="3.0"),
+    "job-dismiss": CommandInfo("job-dismiss", "job_dismiss", arguments=JobDismissArguments, since="3.0"),
+    "job-finalize": CommandInfo("job-finalize", "job_finalize", arguments=JobFinalizeArguments, since="3.0"),
+    "query-jobs": CommandInfo("query-jobs", "query_jobs", returns=list[JobInfo], since="3.0"),
 }
 
 
@@ -609,3 +647,17 @@ class Signatures(Protocol):
     async def query_rx_filter(self, name: str | None = None) -> list[RxFilterInfo]: ...
 
     async def announce_self(self, arguments: AnnounceParameters) -> None: ...
+
+    async def job_pause(self, id: str) -> None: ...
+
+    async def job_resume(self, id: str) -> None: ...
+
+    async def job_cancel(self, id: str) -> None: ...
+
+    async def job_complete(self, id: str) -> None: ...
+
+    async def job_dismiss(self, id: str) -> None: ...
+
+    async def job_finalize(self, id: str) -> None: ...
+
+    async def query_jobs(self) -> list[JobInfo]: ...

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from .values import GuestPanicAction, ShutdownCause, WatchdogAction
+from .values import GuestPanicAction, JobStatus, ShutdownCause, WatchdogAction
 
 
 class Event(Struct, omit_defaults=True):
@@ -134,6 +134,16 @@ class NicRxFilterChanged(Event, kw_only=True):
     """its path in the object tree"""
 
 
+class JobStatusChange(Event, kw_only=True):
+    """A job has come to another status."""
+
+    NAME: ClassVar[str] = "JOB_STATUS_CHANGE"
+    id: str
+    """the job"""
+    status: JobStatus
+    """its status now"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -149,4 +159,5 @@ EVENTS: dict[str, type[Event]] = {
     "DEVICE_DELETED": DeviceDeleted,
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
     "NIC_RX_FILTER_CHANGED": NicRxFilterChanged,
+    "JOB_STATUS_CHANGE": JobStatusChange,
 }

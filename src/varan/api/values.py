@@ -386,6 +386,77 @@ class RxState(enum.Enum):
     """all of them"""
 
 
+class JobType(enum.Enum):
+    """What a job does."""
+
+    COMMIT = "commit"
+    """move what an image holds into one below it"""
+    STREAM = "stream"
+    """copy what images below hold into the one above them"""
+    MIRROR = "mirror"
+    """keep a second image equal to a disk"""
+    BACKUP = "backup"
+    """copy a disk as it is at one moment"""
+    CREATE = "create"
+    """make an image (since 3.0)"""
+    AMEND = "amend"
+    """change an image's options (since 5.1)"""
+    SNAPSHOT_LOAD = "snapshot-load"
+    """go back to a saved state of the machine (since 6.0)"""
+    SNAPSHOT_SAVE = "snapshot-save"
+    """save the machine's state (since 6.0)"""
+    SNAPSHOT_DELETE = "snapshot-delete"
+    """forget a saved state (since 6.0)"""
+
+
+class JobStatus(enum.Enum):
+    """How far a job has come."""
+
+    UNDEFINED = "undefined"
+    """it does not exist yet"""
+    CREATED = "created"
+    """it exists and has not begun"""
+    RUNNING = "running"
+    """it is at work"""
+    PAUSED = "paused"
+    """it was at work and somebody stopped it"""
+    READY = "ready"
+    """it keeps up with what it copies and can be completed at any time"""
+    STANDBY = "standby"
+    """it was ready and somebody stopped it"""
+    WAITING = "waiting"
+    """it is done and waits for the other jobs of its transaction"""
+    PENDING = "pending"
+    """everything is done but the last step, which waits for finalization"""
+    ABORTING = "aborting"
+    """it failed or was cancelled, and undoes what it began"""
+    CONCLUDED = "concluded"
+    """it is over and waits to be dismissed"""
+    NULL = "null"
+    """it is gone"""
+
+
+class JobVerb(enum.Enum):
+    """What can be asked of a job."""
+
+    CANCEL = "cancel"
+    """end it"""
+    PAUSE = "pause"
+    """stop it for a while"""
+    RESUME = "resume"
+    """let it go on"""
+    SET_SPEED = "set-speed"
+    """change its speed limit"""
+    COMPLETE = "complete"
+    """end it well, where it would go on for ever"""
+    DISMISS = "dismiss"
+    """forget it"""
+    FINALIZE = "finalize"
+    """take the last step"""
+    CHANGE = "change"
+    """change what it does on the way (since 8.2)"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -1759,6 +1830,23 @@ class AnnounceParameters(Input, kw_only=True):
     """a name for this series: another of the same name replaces it, and one with no rounds ends it (since
     4.1)
     """
+
+
+class JobInfo(Output, kw_only=True):
+    """One job."""
+
+    id: str
+    """its name"""
+    type: JobType
+    """what it does"""
+    status: JobStatus
+    """how far it has come"""
+    current_progress: Int64 = field(name="current-progress")
+    """how much is done, in units of its own"""
+    total_progress: Int64 = field(name="total-progress")
+    """how much `current-progress` is to become; may grow"""
+    error: str | UnsetType = UNSET
+    """why it failed, once it has"""
 
 
 SchemaInfo: TypeAlias = (

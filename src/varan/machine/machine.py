@@ -27,6 +27,7 @@ from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.devices.environment import Environment, WakeCause
 from varan.errors import VaranError
+from varan.jobs.manager import JobManager
 from varan.machine import boards, machinetypes
 from varan.machine.chardevobjects import chardev_type
 from varan.machine.cpus import X86Cpu, cpu_type
@@ -61,6 +62,8 @@ class Machine:
         self.lifecycle = Lifecycle(self, self.events, spec.actions)
         self.chardevs: dict[str, Chardev] = dict(chardevs or {})
         self.network = Network()
+        self.jobs = JobManager(self.events.emit)
+        """Long operations."""
         self.vcpus: list[VcpuHandle] = []
         self.virtual_clock = VirtualClock()
         self.host_clock = HostClock()
@@ -339,6 +342,7 @@ class Machine:
             await asyncio.to_thread(thread.close)
         if self._vm is not None:
             self._vm.close()
+        await self.jobs.close()
         await self.network.close()
         for chardev in self.chardevs.values():
             await chardev.close()
