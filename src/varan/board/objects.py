@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from varan.board.irqs import KEYBOARD_IRQ, MOUSE_IRQ, RTC_IRQ
 from varan.core.clock import NANOSECONDS
 from varan.core.properties import Property
 from varan.core.state import Device
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import POST_PORT, PostPort
-from varan.devices.input.i8042 import I8042
+from varan.devices.input.i8042 import COMMAND_PORT, DATA_PORT, I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
@@ -132,6 +134,9 @@ class RtcObject(BoardDevice[Mc146818]):
         Property("date", "struct tm", "what the clock shows", read=lambda rtc: rtc.date),
     )
 
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        return (AcpiIdentity("RTC", "PNP0B00", ((RTC_PORT, 2),), RTC_IRQ),)
+
     @property
     def date(self) -> dict[str, int]:
         """The time now, with the members and bases of C's `struct tm`."""
@@ -191,6 +196,10 @@ class KeyboardControllerObject(BoardDevice[I8042]):
         super().__init__(core)
         self.add_child("ps2kbd", KeyboardObject(keyboard))
         self.add_child("ps2mouse", MouseObject(mouse))
+
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        keyboard = AcpiIdentity("KBD", "PNP0303", ((DATA_PORT, 1), (COMMAND_PORT, 1)), KEYBOARD_IRQ)
+        return (keyboard, AcpiIdentity("MOU", "PNP0F13", (), MOUSE_IRQ))
 
 
 class Port92Object(BoardDevice[Port92]):

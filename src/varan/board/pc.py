@@ -15,6 +15,7 @@ from varan.board.boot.acpi.hardware import PciHost as AcpiPciHost
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.interrupts import Interrupts
+from varan.board.irqs import KEYBOARD_IRQ, MOUSE_IRQ, RTC_IRQ, TIMER_IRQ
 from varan.board.objects import (
     HpetObject,
     I8259Object,
@@ -29,6 +30,7 @@ from varan.board.objects import (
 from varan.board.rtc import RtcSetting
 from varan.core.memory import GuestRam
 from varan.core.state import Device, State, StateError, decode, encode
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.acpi.pcihp import FIRST_SLOT, PciHotplug
 from varan.devices.acpi.piix4pm import Piix4Pm
 from varan.devices.acpi.power import PM_BASE, PowerManagement, SleepType
@@ -42,7 +44,7 @@ from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
-from varan.devices.isa import IsaBus
+from varan.devices.isa import IsaBus, IsaDevice
 from varan.devices.pci.address import SLOTS
 from varan.devices.pci.bus import Fabric, PciBus
 from varan.devices.pci.host import PciHost
@@ -61,11 +63,9 @@ SPLIT_LOW_MEMORY = 3 * GIB
 HIGH_MEMORY = 4 * GIB
 """Where the rest of a large memory starts."""
 
-TIMER_IRQ = 0
-KEYBOARD_IRQ = 1
-RTC_IRQ = 8
-MOUSE_IRQ = 12
 SYSTEM_BUS = "main-system-bus"
+HPET_GSIS = range(16, 24)
+"""Inputs of the I/O APIC that nothing else uses."""
 ISA_BUS = "isa.0"
 PCI_BUS = "pci.0"
 PCI_PORTS = (Window(0, 0xCF7), Window(0xD00, 0xFFFF))
@@ -156,7 +156,8 @@ class Pc:
     def _make_hpet(self) -> Hpet:
         gsi = self.environment.gsi
         legacy = ((gsi(TIMER_IRQ), self.timer_gate), (gsi(RTC_IRQ), self.rtc_gate))
-        timers = Hpet(self.environment.virtual, self.environment.timers, {}, legacy)
+        routes = {number: gsi(number) for number in HPET_GSIS}
+        timers = Hpet(self.environment.virtual, self.environment.timers, routes, legacy)
         timers.map(self.memory)
         return timers
 
@@ -294,11 +295,10 @@ class Pc:
         """What firmware would tell the guest about the board; empty without ACPI."""
         if self.power is None or self.pm is None:
             return ()
-        ports = tuple((serial.settings["iobase"], serial.settings["irq"]) for serial in self.serials)
         return build(
             AcpiHardware(
                 cpus=self.config.cpus,
-                serial_ports=ports,
+                isa=self._acpi_isa(),
                 apics=self.interrupts.acpi(),
                 hpet_address=hpet.BASE if self.hpet is not None else None,
                 pci=self._acpi_pci(self.pm.hotplug),
@@ -306,6 +306,15 @@ class Pc:
                 s4=SleepType.S4 in self.power.offered,
             )
         )
+
+    def _acpi_isa(self) -> tuple[AcpiIdentity, ...]:
+        """What the ISA devices are to ACPI; of several with one name the first."""
+        named: dict[str, AcpiIdentity] = {}
+        for plugged in self.isa.devices:
+            if isinstance(plugged, IsaDevice):
+                for identity in plugged.acpi():
+                    named.setdefault(identity.name, identity)
+        return tuple(named.values())
 
     def _acpi_pci(self, hotplug: PciHotplug | None) -> AcpiPciHost:
         windows = self._pci_windows()

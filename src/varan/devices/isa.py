@@ -7,6 +7,7 @@ from typing import Any
 
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace, Read, Write
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.bus import Bus
 from varan.devices.irq.lines import SharedLine
 from varan.devices.pluggable import PluggableDevice
@@ -42,6 +43,10 @@ class IsaDevice(PluggableDevice):
     type_name = "isa-device"
     bus_type = "ISA"
     hotpluggable = False
+
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        """What the ACPI tables tell about it."""
+        return ()
 
     def map_ports(self, bus: Any, base: int, count: int, read: Read, write: Write, name: str) -> None:
         """Answer at `count` ports from `base`. Raises GenericError when one is taken."""

@@ -109,7 +109,7 @@ def boot_program(machine: Machine) -> BootProgram | None:
         append=boot.append,
         firmware=boot.firmware,
         demo=boot.demo,
-        acpi=machine.board.acpi_tables() if boot.kernel else (),
+        acpi=machine.board.acpi_tables if machine.spec.acpi else None,
     )
 
 

@@ -14,7 +14,9 @@ from varan.core.clock import HostClock, ManualClock, TimerQueue, VirtualClock
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.state import StateError
+from varan.devices.char.isa_serial import IsaSerial
 from varan.devices.environment import Environment, NoRequests, WakeCause
+from varan.devices.panic.pvpanic import PvpanicDevice
 
 MIB = 1 << 20
 EPOCH = 1_330_000_000
@@ -229,3 +231,17 @@ def test_keys_motion_and_an_enabled_alarm_ask_to_wake() -> None:
     bus.run(3_000_000_000)
     assert requests.causes == [WakeCause.BUTTON] * 2 + [WakeCause.RTC]
     assert pc.ports.read(0x600, 2) & 0x0400
+
+
+def test_the_tables_tell_of_the_isa_devices_that_are_there_now() -> None:
+    rig = Rig(PcConfig(memory=MIB, serial_ports=1))
+
+    def dsdt() -> bytes:
+        return next(table.data for table in rig.pc.acpi_tables() if table.name == "DSDT")
+
+    assert all(name in dsdt() for name in (b"RTC_", b"KBD_", b"MOU_", b"COM1"))
+    assert b"COM2" not in dsdt() and b"QEMU0001" not in dsdt()
+    for device in (IsaSerial(settings={"index": 1}), PvpanicDevice(), PvpanicDevice(settings={"ioport": 0x506})):
+        rig.pc.isa.plug(device, rig.pc.environment)
+    assert b"COM2" in dsdt()
+    assert dsdt().count(b"QEMU0001") == 1

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootError, BootProgram
 from varan.board.boot.demo import DemoBoot
 from varan.board.boot.firmware import FirmwareBoot
-from varan.board.boot.linux import LinuxBoot
+from varan.board.boot.linux import LinuxBoot, Tables
 from varan.board.boot.nothing import NothingBoot
 from varan.core.memory import MemorySpace
 
@@ -21,11 +18,11 @@ def boot_program(
     append: str = "",
     firmware: str | None = None,
     demo: bool = False,
-    acpi: Sequence[Table] = (),
+    acpi: Tables | None = None,
 ) -> BootProgram:
     """The program for these files, checked, on a board whose RAM is mapped in `memory` already.
 
-    `acpi` are the tables that a kernel gets without firmware. Raises BootError.
+    `acpi` gives the tables that a kernel gets without firmware. Raises BootError.
     """
     if kernel is not None:
         return LinuxBoot(memory, kernel, initrd, append, acpi)

@@ -11,12 +11,12 @@ Physical memory when the kernel starts:
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from varan.accel.state import CpuState
 from varan.board.boot import bzimage, e820, elf, longmode, sniff
-from varan.board.boot.acpi.install import RSDP_ADDRESS, Installation
+from varan.board.boot.acpi.install import RSDP_ADDRESS, AcpiArea
 from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BadImage, BootError, Placed
 from varan.board.boot.files import BootFile
@@ -32,6 +32,10 @@ E820_MAX = 128
 RSI = 6
 
 
+Tables = Callable[[], Sequence[Table]]
+"""Gives the ACPI tables, at each reset anew: devices come and go."""
+
+
 class InitrdPlace(NamedTuple):
     """Physical address and size of the initrd; both 0 without one."""
 
@@ -45,15 +49,16 @@ class LinuxBoot:
     is_firmware = False
 
     def __init__(
-        self, memory: MemorySpace, kernel: str, initrd: str | None = None, append: str = "", acpi: Sequence[Table] = ()
+        self, memory: MemorySpace, kernel: str, initrd: str | None = None, append: str = "", acpi: Tables | None = None
     ) -> None:
-        """Open and check the files, and that they fit into `memory`, with the tables `acpi`. Raises BootError."""
+        """Open and check the files, and that they fit into `memory` with the tables of `acpi`. Raises BootError."""
         self._file = BootFile(kernel, "kernel")
         self._image = load_image(self._file)
         self._initrd = BootFile(initrd, "initrd") if initrd else None
         self._command_line = self._check_command_line(append)
         entries = e820.memory_map(memory)
-        self._acpi = Installation.plan(acpi, entries) if acpi else None
+        self._tables = acpi
+        self._acpi = AcpiArea.plan(entries) if acpi is not None else None
         self._place_initrd(self._reserved(entries))
 
     def install(self, memory: MemorySpace) -> CpuState:
@@ -67,8 +72,8 @@ class LinuxBoot:
             self._initrd.copy(memory, place.address, 0, place.size)
         longmode.put(memory, COMMAND_LINE, self._command_line + b"\0")
         longmode.put(memory, ZERO_PAGE, zero_page(self._image.header, place, entries, self._acpi is not None))
-        if self._acpi is not None:
-            self._acpi.install(memory)
+        if self._acpi is not None and self._tables is not None:
+            self._acpi.install(memory, self._tables())
         state = longmode.enter(memory, self._image.entry)
         state.gprs[RSI] = ZERO_PAGE
         return state

@@ -7,6 +7,7 @@ from typing import Any
 from varan.chardev.base import Chardev, ChardevError
 from varan.core.properties import Property
 from varan.core.state import Device
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.char.serial import PORTS, SerialPort
 from varan.devices.environment import Environment
 from varan.devices.isa import IsaBus, IsaDevice
@@ -73,6 +74,10 @@ class IsaSerial(IsaDevice):
 
     def unrealize(self) -> None:
         self._ports.unmap(self.settings["iobase"])
+
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        unit, ports = self.settings["index"] + 1, ((self.settings["iobase"], PORTS),)
+        return (AcpiIdentity(f"COM{unit}", "PNP0501", ports, self.settings["irq"], unit),)
 
     def parts(self) -> dict[str, Device[Any]]:
         return {"uart": self.port.uart}

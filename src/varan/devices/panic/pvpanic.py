@@ -12,6 +12,7 @@ from varan.api.events import GuestCrashloaded
 from varan.api.values import GuestPanicAction
 from varan.core.properties import Property
 from varan.core.state import Device, State
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.environment import Environment
 from varan.devices.isa import IsaDevice
 from varan.errors import GenericError
@@ -77,6 +78,9 @@ class PvpanicDevice(IsaDevice):
 
     def unrealize(self) -> None:
         self._ports.unmap(self.settings["ioport"])
+
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        return (AcpiIdentity("PEVT", "QEMU0001", ((self.settings["ioport"], 1),)),)
 
     def parts(self) -> dict[str, Device[Any]]:
         return {"pvpanic": self._core}

@@ -18,6 +18,7 @@ ZERO, ONE = b"\x00", b"\x01"
 NOTHING = b"\x00"
 """The target of an operation whose result goes nowhere else."""
 
+EISA_ID = re.compile(r"[A-Z]{3}[0-9A-F]{4}")
 _SEGMENT = re.compile(r"[A-Z_][A-Z0-9_]{0,3}")
 _EXTENDED = b"\x5b"
 MOST_ARGUMENTS = 7
@@ -78,7 +79,7 @@ def string(text: str) -> bytes:
 
 def eisa_id(text: str) -> bytes:
     """EisaId: three letters and four hexadecimal digits in 32 bits, as an integer."""
-    if not re.fullmatch(r"[A-Z]{3}[0-9A-F]{4}", text):
+    if not EISA_ID.fullmatch(text):
         raise ValueError(f"{text!r} is no EISA id")
     first, second, third = (ord(letter) - 0x40 for letter in text[:3])
     (value,) = struct.unpack("<I", struct.pack(">HH", first << 10 | second << 5 | third, int(text[3:], 16)))

@@ -6,11 +6,14 @@ written down.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from varan.board.boot.acpi import pci, resources
-from varan.board.boot.acpi.aml import device, eisa_id, integer, name, package, scope, string
+from varan.board.boot.acpi.aml import EISA_ID, device, eisa_id, integer, name, package, scope, string
 from varan.board.boot.acpi.hardware import AcpiHardware
 from varan.board.boot.acpi.table import Table, description
 from varan.devices.acpi import gpe, pcihp, pm1
+from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.acpi.power import GPE0_BASE, PM_BASE, SleepType
 
 HPET_SIZE = 0x400
@@ -45,17 +48,18 @@ def _processor(number: int) -> bytes:
 
 
 def _isa_devices(hardware: AcpiHardware) -> tuple[bytes, ...]:
-    devices = [
-        _isa("RTC", "PNP0B00", resources.io(0x70, 2), resources.irq(8)),
-        _isa("KBD", "PNP0303", resources.io(0x60, 1), resources.io(0x64, 1), resources.irq(1)),
-        _isa("MOU", "PNP0F13", resources.irq(12)),
-        _isa("PWR", "PNP0C02", *_board_ports(hardware)),
-    ]
-    for number, (port, irq) in enumerate(hardware.serial_ports, 1):
-        devices.append(_isa(f"COM{number}", "PNP0501", resources.io(port, 8), resources.irq(irq), unit=number))
+    devices = [_isa(identity) for identity in hardware.isa]
+    devices.append(_device("PWR", "PNP0C02", _board_ports(hardware)))
     if hardware.hpet_address is not None:
-        devices.append(_isa("HPET", "PNP0103", resources.memory32(hardware.hpet_address, HPET_SIZE)))
+        devices.append(_device("HPET", "PNP0103", [resources.memory32(hardware.hpet_address, HPET_SIZE)]))
     return tuple(devices)
+
+
+def _isa(identity: AcpiIdentity) -> bytes:
+    descriptors = [resources.io(port, count) for port, count in identity.ports]
+    if identity.irq is not None:
+        descriptors.append(resources.irq(identity.irq))
+    return _device(identity.name, identity.id, descriptors, identity.unit)
 
 
 def _board_ports(hardware: AcpiHardware) -> list[bytes]:
@@ -66,8 +70,8 @@ def _board_ports(hardware: AcpiHardware) -> list[bytes]:
     return ports
 
 
-def _isa(where: str, id: str, *descriptors: bytes, unit: int | None = None) -> bytes:
-    named = [name("_HID", eisa_id(id))]
+def _device(where: str, id: str, descriptors: Sequence[bytes], unit: int | None = None) -> bytes:
+    named = [name("_HID", eisa_id(id) if EISA_ID.fullmatch(id) else string(id))]
     if unit is not None:
         named.append(name("_UID", integer(unit)))
     return device(where, *named, name("_CRS", resources.template(*descriptors)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from varan.devices.acpi.identity import AcpiIdentity
+
 
 @dataclass(frozen=True, slots=True)
 class Apics:
@@ -38,8 +40,8 @@ class AcpiHardware:
     """Power management is always there: without it there are no tables."""
 
     cpus: int
-    serial_ports: tuple[tuple[int, int], ...]
-    """Port and interrupt of each."""
+    isa: tuple[AcpiIdentity, ...] = ()
+    """The ISA devices."""
     apics: Apics | None = None
     hpet_address: int | None = None
     pci: PciHost | None = None

@@ -99,3 +99,17 @@ async def system_reset(session: HmpSession) -> str:
     """As the QMP command."""
     await run_state.system_reset(session.machine)
     return ""
+
+
+@command("system_powerdown", help="press the power button")
+async def system_powerdown(session: HmpSession) -> str:
+    """As the QMP command."""
+    await run_state.system_powerdown(session.machine)
+    return ""
+
+
+@command("system_wakeup", help="wake a guest that sleeps")
+async def system_wakeup(session: HmpSession) -> str:
+    """As the QMP command."""
+    await run_state.system_wakeup(session.machine)
+    return ""

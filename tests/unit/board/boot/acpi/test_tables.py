@@ -14,14 +14,22 @@ from tests.support.need import need
 from varan.board.boot import e820
 from varan.board.boot.acpi.build import build
 from varan.board.boot.acpi.hardware import AcpiHardware, Apics, PciHost, Window
-from varan.board.boot.acpi.install import EBDA_SEGMENT, RSDP_ADDRESS, Installation
+from varan.board.boot.acpi.install import AREA, EBDA_SEGMENT, RSDP_ADDRESS, AcpiArea
 from varan.board.boot.acpi.table import Table, lay_out
+from varan.board.boot.base import BootError
 from varan.core.memory import MemorySpace
+from varan.devices.acpi.identity import AcpiIdentity
 
-ISA = AcpiHardware(cpus=1, serial_ports=((0x3F8, 4),))
+DEVICES = (
+    AcpiIdentity("RTC", "PNP0B00", ((0x70, 2),), 8),
+    AcpiIdentity("COM1", "PNP0501", ((0x3F8, 8),), 4, 1),
+    AcpiIdentity("COM2", "PNP0501", ((0x2F8, 8),), 3, 2),
+    AcpiIdentity("PEVT", "QEMU0001", ((0x505, 1),)),
+)
+ISA = AcpiHardware(cpus=1, isa=DEVICES)
 PCI = AcpiHardware(
     cpus=4,
-    serial_ports=((0x3F8, 4), (0x2F8, 3)),
+    isa=DEVICES,
     apics=Apics(local_ids=(0, 1, 2, 3), io_apic_id=4, io_apic_address=0xFEC00000, local_address=0xFEE00000),
     hpet_address=0xFED00000,
     pci=PciHost(
@@ -30,7 +38,7 @@ PCI = AcpiHardware(
         hotplug_slots=tuple(range(2, 32)),
     ),
 )
-LARGEST = AcpiHardware(cpus=255, serial_ports=(), apics=PCI.apics, pci=PCI.pci, s3=False, s4=False)
+LARGEST = AcpiHardware(cpus=255, apics=PCI.apics, pci=PCI.pci, s3=False, s4=False)
 BOARDS = {"isa": ISA, "pci": PCI, "largest": LARGEST}
 CREATOR = slice(28, 36)
 CHECKSUM = 9
@@ -90,10 +98,10 @@ def test_boards_without_apics_and_hpet_have_no_tables_of_them() -> None:
 def test_a_guest_finds_every_table_from_the_root_pointer_in_memory_that_is_kept_for_it() -> None:
     memory = ram((0, 64 * MIB))
     entries = e820.memory_map(memory)
-    installation = Installation.plan(build(PCI), entries)
-    assert installation is not None
-    installation.install(memory)
-    kept = [entry for entry in installation.reserve(entries) if entry.kind in (e820.Kind.ACPI_DATA, e820.Kind.ACPI_NVS)]
+    area = AcpiArea.plan(entries)
+    assert area is not None
+    area.install(memory, build(PCI))
+    kept = [entry for entry in area.reserve(entries) if entry.kind in (e820.Kind.ACPI_DATA, e820.Kind.ACPI_NVS)]
     assert memory.read(EBDA_SEGMENT, 2) << 4 == RSDP_ADDRESS
     assert memory.read_bytes(RSDP_ADDRESS, 8) == b"RSD PTR "
     xsdt, rsdt = memory.read(RSDP_ADDRESS + 24, 8), memory.read(RSDP_ADDRESS + 16, 4)
@@ -109,24 +117,24 @@ def test_a_guest_finds_every_table_from_the_root_pointer_in_memory_that_is_kept_
     assert found.keys() == {b"FACP", b"APIC", b"HPET", b"WAET", b"FACS", b"DSDT"}
     assert all(any(entry.start <= address < entry.end for entry in kept) for address in found.values())
     assert found[b"FACS"] % 64 == 0
-    usable = [entry for entry in installation.reserve(entries) if entry.kind is e820.Kind.USABLE]
+    usable = [entry for entry in area.reserve(entries) if entry.kind is e820.Kind.USABLE]
     assert usable[-1].end == kept[0].start
 
 
 def test_a_guest_that_sleeps_is_woken_in_real_mode_where_it_said() -> None:
     memory = ram((0, 64 * MIB))
-    installation = Installation.plan(build(ISA), e820.memory_map(memory))
-    assert installation is not None
-    installation.install(memory)
-    assert installation.wake(memory) is None, "no vector, no wake"
+    area = AcpiArea.plan(e820.memory_map(memory))
+    assert area is not None
+    area.install(memory, build(ISA))
+    assert area.wake(memory) is None, "no vector, no wake"
     facs = memory.read(fadt_address(memory) + 36, 4)
     memory.write(facs + 12, 4, 0x9A120)
-    state = installation.wake(memory)
+    state = area.wake(memory)
     assert state is not None
     assert (state.cs.selector, state.cs.base, state.rip) == (0x9A12, 0x9A120, 0)
     assert not state.cr0 & 1
     memory.write(facs + 12, 4, 0x100000)
-    assert installation.wake(memory) is None
+    assert area.wake(memory) is None
 
 
 def fadt_address(memory: MemorySpace) -> int:
@@ -134,7 +142,7 @@ def fadt_address(memory: MemorySpace) -> int:
 
 
 def test_a_memory_that_is_too_small_gets_no_tables() -> None:
-    assert Installation.plan(build(ISA), e820.memory_map(ram((0, 1 * MIB)))) is None
+    assert AcpiArea.plan(e820.memory_map(ram((0, MIB)))) is None
 
 
 def test_tables_name_the_places_that_whoever_loads_them_fills_in() -> None:
@@ -146,3 +154,13 @@ def test_tables_name_the_places_that_whoever_loads_them_fills_in() -> None:
     table: Table = tables["RSDT"]
     data = table.place({name: 0x1000 * number for number, name in enumerate(names, 1)})
     assert struct.unpack_from("<4I", data, 36) == (0x1000, 0x2000, 0x3000, 0x4000)
+
+
+def test_tables_that_outgrow_their_area_are_not_installed() -> None:
+    memory = ram((0, 64 * MIB))
+    area = AcpiArea.plan(e820.memory_map(memory))
+    assert area is not None
+    facs, *others, rsdp = build(ISA)
+    with pytest.raises(BootError, match="ACPI tables"):
+        area.install(memory, [facs, Table("BIG", bytes(AREA)), *others, rsdp])
+    area.install(memory, build(LARGEST))

@@ -1,0 +1,19 @@
+"""What ACPI tells guests about a device that they cannot find by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AcpiIdentity:
+    """One device of the DSDT: `name` has up to four characters, `id` is its hardware id (EISA or ACPI form)."""
+
+    name: str
+    id: str
+    ports: tuple[tuple[int, int], ...] = ()
+    """First port and number of ports of each run."""
+    irq: int | None = None
+    """Its ISA interrupt."""
+    unit: int | None = None
+    """Tells devices with the same hardware id apart."""
