@@ -139,7 +139,7 @@ class FakeMachine:
         self.network = Network()
         self.jobs = JobManager(self.events.emit)
         self.accelerator: Any = SimpleNamespace(
-            name=accelerator, description="runs nothing", cpu_models=lambda: ["max"]
+            name=accelerator, description="runs nothing", cpu_models=lambda: ["max"], synchronous_mmu=True
         )
         self.memory = MemorySpace()
         self.ports = PortSpace()

@@ -246,3 +246,8 @@ class Accelerator(abc.ABC):
 
         `cpu_model` is a model and chosen features as `varan.accel.cpuid.parse_model` reads them.
         """
+
+    @property
+    def synchronous_mmu(self) -> bool:
+        """Whether guests follow when the host takes pages of their memory back."""
+        return True

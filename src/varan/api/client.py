@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from .commands import (
     COMMANDS,
     CommandInfo,
+    BalloonArguments,
     CpuArguments,
     DeviceDelArguments,
     DeviceListPropertiesArguments,
@@ -44,6 +45,7 @@ from .commands import (
 )
 from .values import (
     AnnounceParameters,
+    BalloonInfo,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -380,6 +382,32 @@ class Commands(abc.ABC):
             QueryCpuModelExpansionArguments(type=type, model=model),
         )
         return result
+
+    async def query_balloon(self) -> BalloonInfo:
+        """Tell how much memory the guest has. What it says of its memory is there once the guest has said it:
+        have "guest-stats-polling-interval" of the balloon set.
+
+        Returns: the sizes
+
+        Errors:
+        - If there is no balloon, DeviceNotActive
+        - If the host's KVM cannot take memory from a guest, KVMMissingCap
+        """
+        result: BalloonInfo = await self.call(COMMANDS["query-balloon"], None)
+        return result
+
+    async def balloon(self, value: int) -> None:
+        """Ask the guest to make do with less memory, or give memory back to it. Whether and when it does is
+        the guest's affair: "BALLOON_CHANGE" and "query-balloon" tell.
+
+        value: bytes that the guest shall have; more than it was started with means all of them
+
+        Errors:
+        - If there is no balloon, DeviceNotActive
+        - If the host's KVM cannot take memory from a guest, KVMMissingCap
+        - If the value is not positive, InvalidParameterValue
+        """
+        await self.call(COMMANDS["balloon"], BalloonArguments(value=value))
 
     async def query_chardev(self) -> list[ChardevInfo]:
         """Describe the machine's character devices.

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from .values import (
     AnnounceParameters,
+    BalloonInfo,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -125,6 +126,11 @@ class QueryCpuModelExpansionArguments(Struct, kw_only=True, omit_defaults=True, 
     """how"""
     model: CpuModelInfo
     """the model, with features that are chosen otherwise"""
+
+
+class BalloonArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    value: Int64
+    """bytes that the guest shall have; more than it was started with means all of them"""
 
 
 class RingbufWriteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -384,6 +390,8 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=CpuModelExpansionInfo,
         since="2.8",
     ),
+    "query-balloon": CommandInfo("query-balloon", "query_balloon", returns=BalloonInfo, since="0.14"),
+    "balloon": CommandInfo("balloon", "balloon", arguments=BalloonArguments, since="0.14"),
     "query-chardev": CommandInfo(
         "query-chardev",
         "query_chardev",
@@ -599,6 +607,10 @@ class Signatures(Protocol):
         type: CpuModelExpansionType,
         model: CpuModelInfo,
     ) -> CpuModelExpansionInfo: ...
+
+    async def query_balloon(self) -> BalloonInfo: ...
+
+    async def balloon(self, value: int) -> None: ...
 
     async def query_chardev(self) -> list[ChardevInfo]: ...
 

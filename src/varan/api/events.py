@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from .values import GuestPanicAction, JobStatus, ShutdownCause, WatchdogAction
+from .values import GuestPanicAction, Int64, JobStatus, ShutdownCause, WatchdogAction
 
 
 class Event(Struct, omit_defaults=True):
@@ -102,6 +102,16 @@ class Wakeup(Event, kw_only=True):
     NAME: ClassVar[str] = "WAKEUP"
 
 
+class BalloonChange(Event, kw_only=True):
+    """The guest has changed the size of its balloon. At most one comes in a second, the last one of it in any
+    case.
+    """
+
+    NAME: ClassVar[str] = "BALLOON_CHANGE"
+    actual: Int64
+    """bytes that the guest has, those in the balloon left out"""
+
+
 class DeviceDeleted(Event, kw_only=True):
     """A device is gone. Its id may be used again."""
 
@@ -156,6 +166,7 @@ EVENTS: dict[str, type[Event]] = {
     "SUSPEND": Suspend,
     "SUSPEND_DISK": SuspendDisk,
     "WAKEUP": Wakeup,
+    "BALLOON_CHANGE": BalloonChange,
     "DEVICE_DELETED": DeviceDeleted,
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
     "NIC_RX_FILTER_CHANGED": NicRxFilterChanged,

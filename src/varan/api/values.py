@@ -1278,6 +1278,25 @@ class CpuModelExpansionInfo(Output, kw_only=True):
     """the model"""
 
 
+class BalloonInfo(Output, kw_only=True):
+    """How much memory the guest has, and what it says of it."""
+
+    actual: Int64
+    """bytes that the guest has, those in the balloon left out"""
+    mem_swapped_in: Int64 | UnsetType = UNSET
+    """bytes that the guest has read back from its swap space (removed 1.4)"""
+    mem_swapped_out: Int64 | UnsetType = UNSET
+    """bytes that it has written there (removed 1.4)"""
+    major_page_faults: Int64 | UnsetType = UNSET
+    """its page faults that waited for a disk (removed 1.4)"""
+    minor_page_faults: Int64 | UnsetType = UNSET
+    """its other page faults (removed 1.4)"""
+    free_mem: Int64 | UnsetType = UNSET
+    """bytes that it does not use at all (removed 1.4)"""
+    total_mem: Int64 | UnsetType = UNSET
+    """bytes that it can use (removed 1.4)"""
+
+
 class ChardevInfo(Output, kw_only=True):
     """A character device: the host's end of a serial port, monitor or console."""
 

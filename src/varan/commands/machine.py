@@ -6,6 +6,7 @@ import asyncio
 
 from varan.accel import registry as accelerators
 from varan.api.values import (
+    BalloonInfo,
     CpuDefinitionInfo,
     CpuInfo,
     CpuInfoFast,
@@ -27,13 +28,23 @@ from varan.api.values import (
 from varan.commands import cpumodels, dump
 from varan.commands.registry import handler
 from varan.commands.whole_file import WholeFile
-from varan.core.memory import MemorySpace
-from varan.errors import GenericError, InvalidParameterValue, Unsupported
+from varan.devices.balloon import Balloon
+from varan.errors import DeviceNotActive, GenericError, InvalidParameterValue, KVMMissingCap, Unsupported
 from varan.machine import machinetypes
 from varan.machine.cpus import cpu_type
 from varan.machine.machine import Machine
 from varan.machine.machinetypes import MachineObject
 from varan.machine.vcpus import VcpuHandle
+
+BALLOON_STATISTICS = (
+    "mem_swapped_in",
+    "mem_swapped_out",
+    "major_page_faults",
+    "minor_page_faults",
+    "free_mem",
+    "total_mem",
+)
+"""Members of BalloonInfo by the tag of the statistic."""
 
 
 def find_vcpu(machine: Machine, index: int | None, parameter: str = "cpu-index") -> VcpuHandle:
@@ -142,12 +153,7 @@ async def inject_nmi(machine: Machine) -> None:
 @handler("query-memory-size-summary")
 async def query_memory_size_summary(machine: Machine) -> MemoryInfo:
     """Counted from what is mapped, not from what was asked for."""
-    return MemoryInfo(base_memory=ram_size(machine.memory))
-
-
-def ram_size(memory: MemorySpace) -> int:
-    """Bytes of RAM in the address space."""
-    return sum(region.end - region.start for region in memory if region.ram is not None and not region.readonly)
+    return MemoryInfo(base_memory=machine.memory.ram_size)
 
 
 @handler("query-current-machine")
@@ -204,3 +210,38 @@ async def query_cpu_model_expansion(
 ) -> CpuModelExpansionInfo:
     """The model is made and looked at."""
     return await asyncio.to_thread(cpumodels.expand, cpumodels.accelerator_of(machine), model)
+
+
+def find_balloon(machine: Machine) -> Balloon:
+    """The balloon. Raises DeviceNotActive when there is none, KVMMissingCap when it would do nothing."""
+    accelerator = machine.accelerator
+    if accelerator is not None and not accelerator.synchronous_mmu:
+        raise KVMMissingCap("synchronous MMU", "balloon")
+    for device in machine.peripherals.plugged.values():
+        if isinstance(device, Balloon):
+            return device
+    raise DeviceNotActive("balloon")
+
+
+@handler("query-balloon")
+async def query_balloon(machine: Machine) -> BalloonInfo:
+    """From the device as the guest has set it."""
+    balloon = find_balloon(machine)
+    with machine.lock:
+        return BalloonInfo(actual=balloon.guest_bytes, **_memory_statistics(balloon))
+
+
+def _memory_statistics(balloon: Balloon) -> dict[str, int]:
+    """The statistics that the protocol once had here, where the guest knows them."""
+    values = balloon.statistics
+    return {name: values[tag] for tag, name in enumerate(BALLOON_STATISTICS) if values.get(tag, -1) >= 0}
+
+
+@handler("balloon")
+async def balloon(machine: Machine, value: int) -> None:
+    """Asks; the guest answers when it likes."""
+    found = find_balloon(machine)
+    if value <= 0:
+        raise InvalidParameterValue("target", "a size")
+    with machine.lock:
+        found.ask_for(value)

@@ -37,6 +37,19 @@ class GuestRam:
         self.view = memoryview(self._mapping)
         """The bytes, writable. Writes through it that a running guest may execute want `MemorySpace.ram_written`."""
 
+    def discard(self, offset: int, length: int) -> None:
+        """Give the pages of `length` bytes at `offset` back to the host; they read as zero from now on.
+
+        Both are multiples of PAGE_SIZE. On hosts with larger pages, those that lie in the run only in part are zeroed.
+        """
+        first, end = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE, (offset + length) // mmap.PAGESIZE * mmap.PAGESIZE
+        if first >= end:
+            self.view[offset : offset + length] = bytes(length)
+            return
+        self.view[offset:first] = bytes(first - offset)
+        self.view[end : offset + length] = bytes(offset + length - end)
+        self._mapping.madvise(mmap.MADV_DONTNEED, first, end - first)
+
     def close(self) -> None:
         """Give the memory back. Nothing may use it afterwards."""
         self.view.release()
@@ -114,6 +127,11 @@ class MemorySpace:
             return self._regions[index]
         return None
 
+    @property
+    def ram_size(self) -> int:
+        """Bytes of RAM, ROM left out."""
+        return sum(region.end - region.start for region in self if region.ram is not None and not region.readonly)
+
     def on_ram_written(self, listener: RamListener) -> None:
         """Call `listener` for every write to guest RAM that no vCPU made."""
         self._ram_listeners.append(listener)
@@ -154,6 +172,17 @@ class MemorySpace:
             at = address - region.start + region.offset
             region.ram.view[at : at + size] = value.to_bytes(size, "little")
             self.ram_written(address, size)
+
+    def discard_ram(self, address: int, length: int) -> int:
+        """Give whole pages of RAM back to the host, as GuestRam.discard does; returns how many bytes were RAM."""
+        given = 0
+        for region, at, start, count in self._ram_pieces(address, length):
+            if not region.readonly:
+                assert region.ram is not None
+                region.ram.discard(start, count)
+                self.ram_written(address + at, count)
+                given += count
+        return given
 
     def read_bytes(self, address: int, length: int) -> bytes:
         """`length` bytes of RAM and ROM from `address`; bytes that nobody holds, or a device does, read as zero."""

@@ -13,17 +13,25 @@ from varan.devices.pluggable import PluggableDevice
 T = TypeVar("T", bound=Object)
 
 DRIVERS: dict[str, str] = {
+    "i6300esb": "watchdog.i6300esb",
     "ib700": "watchdog.ib700",
     "isa-debugcon": "char.isa_debugcon",
     "isa-serial": "char.isa_serial",
     "pci-bridge": "pci.bridge",
     "pvpanic": "panic.pvpanic",
+    "pvpanic-pci": "panic.pvpanic_pci",
+    "virtio-balloon-pci": "virtio.balloon_pci",
+    "virtio-balloon-pci-non-transitional": "virtio.balloon_pci",
+    "virtio-balloon-pci-transitional": "virtio.balloon_pci",
     "virtio-blk-pci": "virtio.blk_pci",
     "virtio-blk-pci-non-transitional": "virtio.blk_pci",
     "virtio-blk-pci-transitional": "virtio.blk_pci",
     "virtio-net-pci": "virtio.net_pci",
     "virtio-net-pci-non-transitional": "virtio.net_pci",
     "virtio-net-pci-transitional": "virtio.net_pci",
+    "virtio-rng-pci": "virtio.rng_pci",
+    "virtio-rng-pci-non-transitional": "virtio.rng_pci",
+    "virtio-rng-pci-transitional": "virtio.rng_pci",
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
 

@@ -35,5 +35,5 @@ def test_what_is_there_is_marked_and_what_is_not_too() -> None:
     rows = {line.split("`")[1]: line for line in compatibility.render().splitlines() if line.startswith("| `")}
     assert rows["memsave"].endswith("| yes |")
     assert rows["query-commands"].endswith("| yes |")
-    assert rows["balloon"].endswith("| not yet |")
+    assert rows["migrate"].endswith("| not yet |")
     assert "query-cpus-fast" in rows

@@ -9,7 +9,7 @@ from varan.accel import cpuid
 from varan.accel.base import ONE_CPU, Accelerator, AcceleratorError, Availability, Topology
 from varan.accel.cpuid import Choice, ModelInfo
 from varan.accel.kvm import features, kick
-from varan.accel.kvm.system import DEVICE, KvmSystem, hardware_virtualization
+from varan.accel.kvm.system import DEVICE, KvmSystem, hardware_virtualization, has_synchronous_mmu
 from varan.accel.kvm.vm import KvmVm
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
@@ -72,6 +72,10 @@ class KvmAccelerator(Accelerator):
         if choice.model not in cls.cpu_models():
             raise AcceleratorError(f"CPU model '{choice.model}' is not one of KVM's: {', '.join(cls.cpu_models())}")
         return choice
+
+    @property
+    def synchronous_mmu(self) -> bool:
+        return has_synchronous_mmu()
 
 
 ACCELERATOR = KvmAccelerator

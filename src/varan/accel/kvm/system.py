@@ -27,6 +27,13 @@ def hardware_virtualization() -> bool:
     return False
 
 
+@functools.cache
+def has_synchronous_mmu() -> bool:
+    """Whether KVM notices when pages of a guest's memory go back to the host."""
+    with open(DEVICE, "rb") as device:
+        return bool(fcntl.ioctl(device, ioctls.CHECK_EXTENSION, ioctls.CAP_SYNC_MMU))
+
+
 class KvmSystem:
     """The opened /dev/kvm. Raises AcceleratorError saying what is missing and what to do."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from varan.api.values import WatchdogAction
 from varan.commands import control, run_state
 from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.expression import wrap
@@ -112,4 +113,14 @@ async def system_powerdown(session: HmpSession) -> str:
 async def system_wakeup(session: HmpSession) -> str:
     """As the QMP command."""
     await run_state.system_wakeup(session.machine)
+    return ""
+
+
+@command("watchdog_action", "action:string", help="choose what a watchdog that runs out leads to")
+async def watchdog_action(session: HmpSession, action: str) -> str:
+    """As the QMP command."""
+    known = [known.value for known in WatchdogAction]
+    if action not in known:
+        raise HmpError(f"there is no action '{action[:80]}'; known are {', '.join(known)}")
+    await run_state.watchdog_set_action(session.machine, WatchdogAction(action))
     return ""
