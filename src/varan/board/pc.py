@@ -263,7 +263,7 @@ class Pc:
 
     def act_as_firmware(self) -> None:
         """Leave devices and memory as firmware does for a kernel. Follows `reset`. Holds the machine lock."""
-        mptable.install(self.memory, [apic.id for apic in self.interrupts.apics])
+        mptable.install(self.memory, [apic.id for apic in self.interrupts.apics], pci_setup.interrupts())
         pci_setup.initialize(self.pci, self.piix3.function, self.ports, self._pci_windows())
         if self.pm is not None:
             self.pm.place(PM_BASE)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from varan.board.boot.mptable import PciInterrupt
 from varan.core.ports import PortSpace
 from varan.devices.irq.i8259 import ELCR_PORT
 from varan.devices.pci import registers as r
-from varan.devices.pci.address import FUNCTIONS
+from varan.devices.pci.address import FUNCTIONS, SLOTS
 from varan.devices.pci.bar import Rom
 from varan.devices.pci.bridge import IO_GRANULE, MEMORY_GRANULE, BridgeFunction
 from varan.devices.pci.bus import PciBus
 from varan.devices.pci.function import PciFunction
-from varan.devices.pci.intx import swizzle
+from varan.devices.pci.intx import PINS, swizzle
 from varan.devices.pci.piix3 import PIRQRC, pirq
 
 PIRQ_INTERRUPTS = (10, 10, 11, 11)
@@ -72,6 +73,11 @@ def initialize(root: PciBus, isa_bridge: PciFunction, ports: PortSpace, windows:
     _number_buses(root, 0)
     _assign_bus(root, windows)
     _route_interrupts(root, [])
+
+
+def interrupts() -> list[PciInterrupt]:
+    """Where the pins of all slots of the root bus come in after `initialize`, whatever is in them."""
+    return [PciInterrupt(slot, pin, PIRQ_INTERRUPTS[pirq(slot, pin)]) for slot in range(SLOTS) for pin in range(PINS)]
 
 
 def _number_buses(bus: PciBus, number: int) -> int:
