@@ -166,7 +166,7 @@ class FakeMachine:
         self.objects = UserObjects(self.tree, self.environment)
         self.cpu_objects = []
         for vcpu in self.vcpus:
-            cpu = cpu_type("max")(vcpu.index, self.spec.arrangement.place(vcpu.index))
+            cpu = cpu_type("max")(vcpu.index, self.spec.arrangement)
             cpu.vcpu = vcpu
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)

@@ -7,6 +7,7 @@ from typing import Any
 
 from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
+from varan.core.qom import Object
 from varan.core.state import Device
 from varan.devices.environment import Environment, WakeCause
 from varan.devices.pluggable import PluggableDevice
@@ -18,6 +19,7 @@ class NoBoard:
     def __init__(self, environment: Environment) -> None:
         self.memory = environment.memory
         self.ports = environment.ports
+        self.lapics: tuple[Object, ...] = ()
         self.plugged: dict[str, PluggableDevice] = {}
         self.devices: dict[str, Device[Any]] = {}
 

@@ -17,6 +17,8 @@ from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
 from varan.devices.irq.i8259 import ELCR_PORT, MASTER_PORT, SLAVE_PORT, ChipState, I8259Pair
+from varan.devices.irq.ioapic import IoApic
+from varan.devices.irq.lapic import LocalApic
 from varan.devices.isa import IsaDevice
 from varan.devices.pci.host import PciHost
 from varan.devices.pluggable import PluggableDevice
@@ -75,6 +77,38 @@ class HpetObject(SystemDevice[Hpet]):
     type_name = "hpet"
     abstract = False
     description = "high precision event timers"
+
+
+class IoApicObject(SystemDevice[IoApic]):
+    """The I/O APIC, with its inputs as they are."""
+
+    type_name = "ioapic"
+    abstract = False
+    description = "interrupt controller for all CPUs"
+    properties = (
+        Property("id", "uint8", "its number", read=lambda ioapic: ioapic.core.state.id),
+        Property("inputs", "uint32", "asserted inputs, a bit each", read=lambda ioapic: ioapic.core.state.inputs),
+    )
+
+
+class LocalApicObject(PluggableDevice):
+    """A CPU's local APIC, with its registers as they are."""
+
+    type_name = "apic"
+    abstract = False
+    description = "a CPU's own interrupt controller"
+    user_creatable = False
+    properties = (
+        Property("id", "uint32", "its number", read=lambda apic: apic.core.id),
+        Property("base", "uint64", "IA32_APIC_BASE", read=lambda apic: apic.core.state.base),
+        Property("tpr", "uint8", "task priority", read=lambda apic: apic.core.save().tpr),
+        Property("svr", "uint32", "spurious-interrupt vector register", read=lambda apic: apic.core.state.svr),
+    )
+
+    def __init__(self, core: LocalApic) -> None:
+        super().__init__()
+        self.core = core
+        self.realized = True
 
 
 class I8259Object(BoardDevice[I8259Pair]):

@@ -19,7 +19,9 @@ from varan.board.irqs import KEYBOARD_IRQ, MOUSE_IRQ, RTC_IRQ, TIMER_IRQ
 from varan.board.objects import (
     HpetObject,
     I8259Object,
+    IoApicObject,
     KeyboardControllerObject,
+    LocalApicObject,
     PciHostObject,
     PitObject,
     Port92Object,
@@ -173,6 +175,8 @@ class Pc:
         """Show the devices in the object tree."""
         if self.hpet is not None:
             self._add(HpetObject(self.hpet), self.system)
+        self._add(IoApicObject(self.interrupts.ioapic), self.system)
+        self.lapics = [LocalApicObject(apic) for apic in self.interrupts.apics]
         self.rtc_object = RtcObject(self.rtc)
         self._add(I8259Object(self.pic, True))
         self._add(I8259Object(self.pic, False))

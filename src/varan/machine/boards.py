@@ -15,6 +15,7 @@ from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import rtc_setting
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
+from varan.core.qom import Object
 from varan.core.state import Device
 from varan.devices.environment import WakeCause
 from varan.devices.pluggable import PluggableDevice
@@ -32,6 +33,10 @@ class Board(Protocol):
     ports: PortSpace
     plugged: dict[str, PluggableDevice]
     """Further devices, by a name of their own that a saved machine knows them by."""
+
+    @property
+    def lapics(self) -> Sequence[Object]:
+        """Objects of the CPUs' local interrupt controllers, one for each CPU."""
 
     @property
     def devices(self) -> dict[str, Device[Any]]:

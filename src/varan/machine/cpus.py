@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from varan.accel import cpuid
+from varan.accel.base import Topology
 from varan.accel.cpuid import Cpuid
 from varan.core.properties import Property
 from varan.devices.pluggable import PluggableDevice
@@ -44,7 +45,7 @@ class X86Cpu(Cpu):
 
     type_name = "x86_64-cpu"
     properties = (
-        Property("apic-id", "uint32", "the number of its local APIC", read=lambda cpu: cpu.index),
+        Property("apic-id", "uint32", "the number of its local APIC", read=lambda cpu: cpu.apic_id),
         Property("socket-id", "int32", "its socket", read=lambda cpu: cpu.place[0]),
         Property("die-id", "int32", "its die within the socket", read=lambda cpu: 0),
         Property("core-id", "int32", "its core within the die", read=lambda cpu: cpu.place[1]),
@@ -55,11 +56,12 @@ class X86Cpu(Cpu):
         *(Property(name, "bool", read=_has(name)) for name in cpuid.FEATURES),
     )
 
-    def __init__(self, index: int, place: tuple[int, int, int]) -> None:
-        """`place`: socket, core, thread."""
+    def __init__(self, index: int, topology: Topology) -> None:
         super().__init__()
         self.index = index
-        self.place = place
+        self.place = topology.place(index)
+        """Socket, core, thread."""
+        self.apic_id = topology.apic_id(index)
         self.vcpu: VcpuHandle
         self.realized = True
         self._cpuid: Cpuid | None = None

@@ -174,6 +174,8 @@ class Machine:
             self.accelerator = accelerators.choose(self.spec.accelerators)
             self._add_cpus(self.spec.cpu_model or self.accelerator.cpu_models()[0])
         self.board = boards.make(self)
+        for cpu, lapic in zip(self.cpu_objects, self.board.lapics, strict=True):
+            cpu.add_child("lapic", lapic)
         self.peripherals.plugged = self.board.plugged
         self.boot = boards.boot_program(self)
         if self.boot is not None and self.accelerator is not None:
@@ -195,7 +197,7 @@ class Machine:
         """Name the CPUs in the tree, where management tools look for the first: before all other devices."""
         kind = cpu_type(model.partition(",")[0])
         for index in range(self.spec.cpus):
-            cpu = kind(index, self.spec.arrangement.place(index))
+            cpu = kind(index, self.spec.arrangement)
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)
 

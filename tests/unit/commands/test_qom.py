@@ -12,7 +12,7 @@ import pytest
 import varan
 from varan.api.values import RngBuiltinObjectOptions
 from varan.errors import GenericError, QmpError, VaranError
-from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec
+from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, Topology
 
 
 @pytest.fixture
@@ -67,6 +67,21 @@ async def test_cpus_are_where_query_cpus_fast_says(vm: varan.Machine) -> None:
     assert await vm.qmp.qom_get(cpu.qom_path, "type") == "max-x86_64-cpu"
     state = await vm.cpus[0].get_state()
     assert await vm.qmp.qom_get(cpu.qom_path, "pc") == state.cs.base + state.rip
+
+
+async def test_cpus_have_their_place_and_their_own_interrupt_controller() -> None:
+    spec = MachineSpec(
+        memory=16 << 20, cpus=4, topology=Topology(sockets=2, cores=1, threads=2), boot=BootSpec(demo=True)
+    )
+    async with varan.Machine(spec=spec) as machine:
+        paths = [cpu.qom_path for cpu in await machine.qmp.query_cpus_fast()]
+        seen = [
+            [await machine.qmp.qom_get(path, name) for name in ("socket-id", "core-id", "thread-id", "apic-id")]
+            for path in paths
+        ]
+        assert seen == [[0, 0, 0, 0], [0, 0, 1, 1], [1, 0, 0, 2], [1, 0, 1, 3]]
+        assert await machine.qmp.qom_get(f"{paths[2]}/lapic", "id") == 2
+        assert await machine.qmp.qom_get(f"{paths[0]}/lapic", "type") == "apic"
 
 
 async def test_clock_shows_the_time(vm: varan.Machine) -> None:
