@@ -14,7 +14,7 @@ from varan.machine.spec import BootSpec, DeviceSpec, MachineSpec
 
 
 async def test_devices_come_and_go_while_the_guest_runs(guest: Machine) -> None:
-    guest.serial.send_line("mem 8")
+    guest.serial.send_line("mem 1")
     for number in range(1, 6):
         await guest.qmp.device_add({"driver": "pci-bridge", "id": f"b{number}", "chassis_nr": number})
     shown = [device.qdev_id for bus in await guest.qmp.query_pci() for device in bus.devices]
