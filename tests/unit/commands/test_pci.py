@@ -159,7 +159,7 @@ BRIDGE_LINES = """\
       secondary bus 1.
       subordinate bus 1.
       IO range [0xc000, 0xcfff]
-      memory range [0xc0000000, 0xc00fffff]
+      memory range [0x80000000, 0x800fffff]
       prefetchable memory range [0x00100000, 0x000fffff]
       id "br"
   Bus  1, device   2, function 0:
@@ -167,7 +167,7 @@ BRIDGE_LINES = """\
       PCI subsystem 1af4:1100
       IRQ 11, pin A
       BAR0: I/O at 0xffffffffffffffff [0x001e].
-      BAR1: 32 bit prefetchable memory at 0xc0004000 [0xc0004fff].
-      BAR4: 64 bit memory at 0xc0000000 [0xc0003fff].
+      BAR1: 32 bit prefetchable memory at 0x80004000 [0x80004fff].
+      BAR4: 64 bit memory at 0x80000000 [0x80003fff].
       id ""
 """

@@ -24,6 +24,8 @@ from varan.devices.pci.piix3 import PIRQRC, pirq
 PIRQ_INTERRUPTS = (10, 10, 11, 11)
 """What PIRQA to PIRQD raise."""
 IO_WINDOW = (0xC000, 0x10000)
+LOW_WINDOW_STARTS = (0x80000000, 0xC0000000, 0xE0000000)
+"""The first of these that is not below the end of low RAM starts the memory hole."""
 LOW_WINDOW_END = 0xFEC00000
 """The I/O APIC and what follows it end the memory hole below 4 GiB."""
 HIGH_WINDOW_ALIGN = 1 << 30
@@ -58,7 +60,7 @@ class Windows:
 
 def pc_windows(low_memory: int, memory_end: int) -> Windows:
     """The windows of a PC with `low_memory` bytes of RAM below 4 GiB, all of whose RAM ends at `memory_end`."""
-    first = next(start for start in (0xC0000000, 0xE0000000) if start >= low_memory)
+    first = next(start for start in LOW_WINDOW_STARTS if start >= low_memory)
     high = -(-max(memory_end, 1 << 32) // HIGH_WINDOW_ALIGN) * HIGH_WINDOW_ALIGN
     return Windows(Window(*IO_WINDOW), Window(first, LOW_WINDOW_END), Window(high, HIGH_WINDOW_END))
 

@@ -86,7 +86,7 @@ def test_bars_are_placed_without_overlap_and_switched_on(rig: Rig) -> None:
     assert all(function.command & 3 == 3 and not function.bus_master for function in functions)
     mapped = [region for region in rig.memory if region.ram is None]
     assert len(mapped) == 6
-    assert all(region.start >= 0xC0000000 and region.end <= 0xFEC00000 for region in mapped)
+    assert all(region.start >= 0x80000000 and region.end <= 0xFEC00000 for region in mapped)
 
 
 def test_bridges_are_numbered_depth_first_and_their_windows_fit(rig: Rig) -> None:
@@ -141,6 +141,7 @@ def test_roms_stay_unassigned(rig: Rig) -> None:
 
 
 def test_memory_hole_starts_above_ram() -> None:
+    assert pc_windows(2 * GIB, 4 * GIB).low.at == 0x80000000
     assert pc_windows(3 * GIB, 5 * GIB).low.at == 0xC0000000
     assert pc_windows(0xD0000000, 4 * GIB).low.at == 0xE0000000
     assert pc_windows(3 * GIB, 5 * GIB + 1).high.at == 6 * GIB
