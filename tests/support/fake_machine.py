@@ -196,6 +196,9 @@ class FakeMachine:
     def actions(self) -> Actions:
         return self.lifecycle.actions
 
+    async def drain(self) -> None:
+        return
+
     def start_clock(self) -> None:
         return
 

@@ -18,7 +18,9 @@ from varan.block.lazy import asyncio
 class BlockBackend:
     """See the module's text. All methods are called on the graph's loop, `read_now` on any thread."""
 
-    def __init__(self, graph: Graph, name: str, node: Node | None = None, *, writeback: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, name: str, node: Node | None = None, *, writeback: bool = True, serial: str = ""
+    ) -> None:
         """`node`: the medium, which is held by somebody else as long as no device is attached.
 
         `writeback`: whether devices start with a write cache, whose content a flush makes safe.
@@ -26,6 +28,8 @@ class BlockBackend:
         self.name = name
         self.node = node
         self.writeback = writeback
+        self.serial = serial
+        """Serial number of a device that was given none."""
         self.user: str | None = None
         """The device that uses it, for messages ("device 'disk0'")."""
         self.in_flight = 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid as uuid_module
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from varan.accel.base import Topology
 from varan.cli import fdsets
@@ -16,6 +18,7 @@ from varan.machine.spec import (
     BootSpec,
     ChardevSpec,
     DeviceSpec,
+    DriveSpec,
     MachineSpec,
     MonitorSpec,
     NetdevSpec,
@@ -89,7 +92,15 @@ class Builder:
     monitors: list[MonitorSpec] = field(default_factory=list)
     debug_console: str | None = None
     objects: list[ObjectSpec] = field(default_factory=list)
+    blockdevs: list[Mapping[str, Any]] = field(default_factory=list)
+    drives: list[DriveSpec] = field(default_factory=list)
+    drive_numbers: set[int] = field(default_factory=set)
+    """Indices of the drives with if=virtio."""
+    unplugged_drives: int = 0
+    """How many drives with if=none there are."""
     devices: list[DeviceSpec] = field(default_factory=list)
+    disk_devices: list[DeviceSpec] = field(default_factory=list)
+    """Devices that -drive asks for: they come behind those of -device."""
     compat_monitors: int = 0
     """Monitors made by -monitor and -qmp so far: they number their character devices."""
     globals: list[tuple[str, str, str]] = field(default_factory=list)
@@ -203,7 +214,9 @@ class Builder:
             debug_console=self.debug_console,
             netdevs=tuple(self.netdevs),
             objects=tuple(self.objects),
-            devices=tuple(self.devices),
+            blockdevs=tuple(self.blockdevs),
+            drives=tuple(self.drives),
+            devices=(*self.devices, *self.disk_devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,
             globals=tuple(self.globals),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from varan.cli.option import UsageError
 from varan.cli.process import InheritedFd
@@ -39,8 +40,26 @@ def resolve(spec: MachineSpec, fds: Sequence[InheritedFd]) -> MachineSpec:
             initrd=boot.initrd and resolve_path(boot.initrd, fds),
             firmware=boot.firmware and resolve_path(boot.firmware, fds),
         ),
+        blockdevs=tuple(_resolve_files(options, fds) for options in spec.blockdevs),
+        drives=tuple(
+            drive if drive.source is None else replace(drive, source=_resolve_files(drive.source, fds))
+            for drive in spec.drives
+        ),
         chardevs=tuple(_resolve_chardev(chardev, fds) for chardev in spec.chardevs),
     )
+
+
+def _resolve_files(options: Mapping[str, Any], fds: Sequence[InheritedFd]) -> Mapping[str, Any]:
+    """Block options with file names resolved, nested ones, too."""
+    resolved: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            resolved[key] = _resolve_files(value, fds)
+        elif isinstance(value, str) and key.rpartition(".")[2] == "filename":
+            resolved[key] = resolve_path(value, fds)
+        else:
+            resolved[key] = value
+    return resolved
 
 
 def _resolve_chardev(chardev: ChardevSpec, fds: Sequence[InheritedFd]) -> ChardevSpec:

@@ -32,6 +32,7 @@ class Group(Enum):
     GENERAL = "General"
     MACHINE = "Machine and CPU"
     BOOT = "What boots"
+    DISK = "Disks"
     CHARDEV = "Character devices, consoles and monitors"
     NETWORK = "Network"
     DISPLAY = "Display"

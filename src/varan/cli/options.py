@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from varan.cli.builder import Builder, Configuration
-from varan.cli.folds import boot, chardevs, devices, machine, network, process
+from varan.cli.folds import boot, chardevs, devices, disks, machine, network, process
 from varan.cli.folds.common import nothing, only, only_off, refuse
 from varan.cli.option import Group, HelpRequested, Option, parse_arguments
 from varan.cli.refused import REFUSED
@@ -155,8 +155,31 @@ _BOOT = (
         "boot",
         "[strict=on|off][,menu=off]",
         Group.BOOT,
-        "Accepted for the sake of management tools: there are no disks to choose from yet.",
+        "Accepted for the sake of management tools: the machine boots what -kernel, -bios or -demo say.",
         machine.fold_boot,
+    ),
+)
+
+_DISKS = (
+    Option(
+        "drive",
+        "[file=FILE][,if=virtio|none][,format=FORMAT][,id=ID][,index=N][,media=disk][,readonly=on|off][,cache=MODE]"
+        "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,copy-on-read=on|off][,aio=KIND][,serial=TEXT]"
+        "[,option=value]...",
+        Group.DISK,
+        "A drive: the image FILE, and with if=virtio a virtio disk that shows it; with if=none a -device uses it by "
+        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. Further options are those of "
+        "the format and, as file.NAME, of what is below it; docs/block.md has them.",
+        disks.fold_drive,
+        repeatable=True,
+    ),
+    Option(
+        "blockdev",
+        "[driver=]DRIVER,node-name=NAME[,option=value]...",
+        Group.DISK,
+        "A block node, for the drive=NAME of a device or for other nodes. Also as a JSON object.",
+        disks.fold_blockdev,
+        repeatable=True,
     ),
 )
 
@@ -323,6 +346,7 @@ OPTIONS: tuple[Option, ...] = (
     *_MACHINE,
     *_OBJECTS,
     *_BOOT,
+    *_DISKS,
     *_CHARDEVS,
     *_NETWORK,
     *_DISPLAY,

@@ -37,6 +37,8 @@ class Flag:
     help: str
     default: str | None = None
     repeatable: bool = False
+    form: str = "{}"
+    """What the option of the table is given; the braces stand for the flag's argument."""
 
 
 FLAGS = (
@@ -44,6 +46,14 @@ FLAGS = (
     Flag("initrd", "initrd", "FILE", "the kernel's initial RAM disk"),
     Flag("append", "append", "TEXT", f"the kernel's command line (default with --kernel: {DEFAULT_APPEND})"),
     Flag("demo", "demo", None, "boot the built-in demonstration guest (default without --kernel)"),
+    Flag(
+        "disk",
+        "drive",
+        "FILE",
+        "image of a (virtio) disk, its format guessed",
+        repeatable=True,
+        form="if=virtio,file={}",
+    ),
     Flag("memory", "m", "SIZE", "guest memory, like 512M or 2G", DEFAULT_MEMORY),
     Flag("cpus", "smp", "N", "number of CPUs", "1"),
     Flag("accel", "accel", "NAME", "who runs the CPUs: kvm or unicorn", repeatable=True),
@@ -96,7 +106,8 @@ def configure(args: argparse.Namespace, qmp: str) -> Configuration:
     table = {option.name: option for option in OPTIONS}
     for flag in FLAGS:
         for value in _values(flag, getattr(args, flag.name.replace("-", "_"))):
-            Occurrence(table[flag.means], f"--{flag.name}", value).apply(builder)
+            argument = value if flag.form == "{}" else flag.form.format(escape(value))
+            Occurrence(table[flag.means], f"--{flag.name}", argument).apply(builder)
     Occurrence(table["qmp"], "--qmp", qmp_device(qmp)).apply(builder)
     boot = builder.boot
     if boot.kernel is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import uuid as uuid_module
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from varan.api.values import RunState, ShutdownCause
 from varan.core import keyval
@@ -21,7 +22,16 @@ from varan.embed.memory import GuestMemory
 from varan.embed.monitors import attach_monitors
 from varan.errors import VaranError
 from varan.machine.machine import Machine as WholeMachine
-from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, MonitorMode, MonitorSpec, NetdevSpec
+from varan.machine.spec import (
+    BootSpec,
+    ChardevSpec,
+    DeviceSpec,
+    DriveSpec,
+    MachineSpec,
+    MonitorMode,
+    MonitorSpec,
+    NetdevSpec,
+)
 from varan.machine.vcpus import VcpuHandle
 
 Path = str | os.PathLike[str]
@@ -42,6 +52,7 @@ class Machine:
         initrd: Path | None = None,
         append: str = "",
         memory: int | str = "128M",
+        disks: Sequence[Path | Mapping[str, Any]] = (),
         cpus: int = 1,
         cpu_model: str | None = None,
         accel: str | None = None,
@@ -55,6 +66,8 @@ class Machine:
     ) -> None:
         """`memory`: bytes, or a size as the command line takes it ("256M", "1G").
 
+        `disks`: virtio disks, each an image's name or its options (`docs/block.md`).
+
         `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `qmp`: an
         address where other programs may connect ("unix:vm.sock"). With neither `kernel` nor `demo=False` the built-in
         demonstration guest boots. `netdevs` and `devices` are what `-netdev` and `-device` take on the command line
@@ -66,6 +79,7 @@ class Machine:
                 name=name,
                 uuid=uuid_module.UUID(uuid) if isinstance(uuid, str) else uuid,
                 memory=_bytes(memory),
+                drives=tuple(_drive(number, disk) for number, disk in enumerate(disks)),
                 cpus=cpus,
                 cpu_model=cpu_model,
                 accelerators=(_accelerator(accel),) if accel else (),
@@ -76,7 +90,7 @@ class Machine:
                     demo=kernel is None if demo is None else demo,
                 ),
                 netdevs=tuple(map(_netdev, netdevs)),
-                devices=tuple(map(_device, devices)),
+                devices=(*map(_disk_device, range(len(disks))), *map(_device, devices)),
                 serials=("serial0",),
                 chardevs=(_qmp_chardev(qmp),) if qmp else (),
                 monitors=(MonitorSpec(QMP_CHARDEV, MonitorMode.CONTROL),) if qmp else (),
@@ -199,3 +213,11 @@ def _device(text: str) -> DeviceSpec:
     settings = keyval.Arguments(text, "driver").rest()
     driver, id, bus = settings.pop("driver", ""), settings.pop("id", None), settings.pop("bus", None)
     return DeviceSpec(driver, id, bus, settings)
+
+
+def _drive(number: int, disk: Path | Mapping[str, Any]) -> DriveSpec:
+    return DriveSpec(f"virtio{number}", disk if isinstance(disk, Mapping) else {"filename": os.fspath(disk)})
+
+
+def _disk_device(number: int) -> DeviceSpec:
+    return DeviceSpec("virtio-blk-pci", f"disk{number}", settings={"drive": f"virtio{number}"})

@@ -11,6 +11,7 @@ from varan.errors import VaranError
 from varan.net.network import Network
 
 if TYPE_CHECKING:
+    from varan.block.backend import BlockBackend
     from varan.machine.machine import Machine
 
 
@@ -28,9 +29,9 @@ class MachineEnds:
         """A character device."""
         return self._machine.find_chardev(id)
 
-    def find_drive(self, id: str) -> Any:
-        """A block back end."""
-        raise VaranError(f"there is no drive '{id}'")
+    def find_drive(self, id: str) -> BlockBackend:
+        """A block back end: a drive's, or one for the block node of that name."""
+        return self._machine.drives.find(id)
 
     @property
     def network(self) -> Network:

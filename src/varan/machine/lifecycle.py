@@ -55,6 +55,9 @@ class Guest(Protocol):
     def threads(self) -> Sequence[VcpuThread]:
         """The threads that run vCPUs."""
 
+    async def drain(self) -> None:
+        """Wait until what the guest has begun no longer uses its memory. Called when no guest code runs."""
+
     def start_clock(self) -> None:
         """Let guest time advance."""
 
@@ -203,8 +206,9 @@ class Lifecycle:
                     future.set_result(None)
 
     async def pause_threads(self) -> None:
-        """Wait until no guest code runs; the run state stays as it is."""
+        """Wait until neither guest code nor a disk's request runs; the run state stays as it is."""
         await asyncio.gather(*(asyncio.wrap_future(thread.pause()) for thread in self._guest.threads))
+        await self._guest.drain()
 
     async def _rest(self, state: RunState) -> None:
         if not self.run_state.running:

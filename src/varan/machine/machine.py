@@ -31,6 +31,7 @@ from varan.jobs.manager import JobManager
 from varan.machine import boards, machinetypes
 from varan.machine.chardevobjects import chardev_type
 from varan.machine.cpus import X86Cpu, cpu_type
+from varan.machine.drives import Drives
 from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.machinetypes import MachineObject
@@ -77,10 +78,13 @@ class Machine:
         self.machine_object = self._make_machine_object()
         self.tree = Tree(self.machine_object)
         """Everything it is made of."""
+        self._ends = MachineEnds(self)
         self.environment = self._make_environment()
         """What its devices are given."""
         self.cpu_objects: list[X86Cpu] = []
         """The vCPUs in the object tree."""
+        self.drives = Drives(self._ends.secrets)
+        """Its disks."""
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""
         for id in self.chardevs:
@@ -110,7 +114,7 @@ class Machine:
             emit=lambda event: self._post(lambda: self.events.emit(event)),
             requests=self.lifecycle,
             unattached=self.tree.unattached,
-            ends=MachineEnds(self),
+            ends=self._ends,
         )
 
     def _post(self, work: Callable[[], None]) -> None:
@@ -205,6 +209,10 @@ class Machine:
         for made in self.spec.objects:
             with _blaming(made.origin):
                 await self.objects.add(made.kind, made.id, made.settings)
+        for options in self.spec.blockdevs:
+            await self.drives.add_node(options)
+        for drive in self.spec.drives:
+            await self.drives.open(drive)
         if self.spec.debug_console is not None:
             await self.peripherals.add(DeviceSpec("isa-debugcon", settings={"chardev": self.spec.debug_console}))
         for device in self.spec.devices:
@@ -239,6 +247,10 @@ class Machine:
             cpu.vcpu = handle
         vcpus = [vcpu for thread in self._threads for vcpu in thread.vcpus]
         self.board.connect_cpus(vcpus, vm.apic_hertz)
+
+    async def drain(self) -> None:
+        """Wait for the disks' requests that are under way. The guest does not run."""
+        await self.drives.drain()
 
     def start_clock(self) -> None:
         """Let guest time advance."""
@@ -349,6 +361,7 @@ class Machine:
         for chardev in self.chardevs.values():
             await chardev.close()
         await self.peripherals.close()
+        await self.drives.close()
         await self.objects.close()
         if hasattr(self, "board"):
             self.board.close()

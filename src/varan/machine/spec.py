@@ -112,6 +112,20 @@ class BootSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DriveSpec:
+    """A drive for devices to use: options of its medium (`docs/block.md`), None for no medium."""
+
+    id: str
+    source: Mapping[str, Any] | None
+    format: str | None = None
+    """None: guessed, unless the options name a driver."""
+    writeback: bool = True
+    """Whether devices start with a write cache."""
+    serial: str = ""
+    """Serial number of devices that are given none."""
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """A whole machine. `memory` is in bytes."""
 
@@ -139,6 +153,9 @@ class MachineSpec:
     """Chardev of a further device, an `isa-debugcon`."""
     objects: tuple[ObjectSpec, ...] = ()
     """User-made objects, made before the devices."""
+    blockdevs: tuple[Mapping[str, Any], ...] = ()
+    """Options of block nodes that have a name."""
+    drives: tuple[DriveSpec, ...] = ()
     devices: tuple[DeviceSpec, ...] = ()
     """Devices beside the board's own."""
     netdevs: tuple[NetdevSpec, ...] = ()

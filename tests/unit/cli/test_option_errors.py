@@ -79,6 +79,18 @@ ERRORS = {
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
     "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
+    "-drive file=a": "-drive file=a: if=ide is not supported yet: there are no IDE controllers; if=virtio makes a "
+    "virtio disk",
+    "-drive if=usb": "-drive if=usb: parameter 'if' expects one of none, virtio, ide, scsi, floppy, sd, mtd, pflash, "
+    "xen, not 'usb' (column 4)",
+    "-drive if=virtio,media=cdrom": "-drive if=virtio,media=cdrom: media=cdrom is not supported yet: there are no "
+    "optical drives",
+    "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
+    "bus=0, unit=1 (index=1) exists",
+    "-drive if=none,id=d -drive if=none,id=d": "-drive if=none,id=d: Duplicate ID 'd' for drive",
+    "-drive if=none,readonly=on,read-only=on": "-drive if=none,readonly=on,read-only=on: 'readonly' and its alias "
+    "'read-only' can't be used at the same time",
+    "-blockdev node-name=n": "-blockdev node-name=n: Parameter 'driver' is missing",
     "-object id=a": "-object id=a: Parameter 'qom-type' is missing",
     "-object secret": "-object secret: Parameter 'id' is missing",
     "-device id=a": "-device id=a: Parameter 'driver' is missing",

@@ -19,6 +19,7 @@ from varan.machine.spec import (
     BootSpec,
     ChardevSpec,
     DeviceSpec,
+    DriveSpec,
     MonitorMode,
     MonitorSpec,
     NetdevSpec,
@@ -209,6 +210,65 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "no-user-config": [("-no-user-config", "machine.machine", "pc")],
     "no-hpet": [("-no-hpet", "machine.hpet", False)],
     "no-acpi": [("-no-acpi", "machine.acpi", False)],
+    "drive": [
+        (
+            "-drive file=a,if=virtio -drive file=b,if=virtio",
+            "machine.drives",
+            (DriveSpec("virtio0", {"filename": "a"}), DriveSpec("virtio1", {"filename": "b"})),
+        ),
+        (
+            "-drive file=a,if=virtio,index=3 -device ib700",
+            "machine.devices",
+            (DeviceSpec("ib700"), DeviceSpec("virtio-blk-pci", settings={"drive": "virtio3"})),
+        ),
+        (
+            "-drive file=a,if=none,id=d,format=raw,readonly=on,cache=none,serial=S,aio=native,discard=unmap",
+            "machine.drives",
+            (
+                DriveSpec(
+                    "d",
+                    {
+                        "cache.direct": True,
+                        "cache.no-flush": False,
+                        "read-only": True,
+                        "filename": "a",
+                        "discard": "unmap",
+                    },
+                    "raw",
+                    serial="S",
+                ),
+            ),
+        ),
+        (
+            "-drive if=none,id=d,driver=qcow2,file.filename=a,cache.writeback=off",
+            "machine.drives",
+            (DriveSpec("d", {"file.filename": "a"}, "qcow2", writeback=False),),
+        ),
+        (
+            "-drive if=none,file=a,format=qcow2,copy-on-read=on",
+            "machine.drives",
+            (DriveSpec("none0", {"driver": "copy-on-read", "file.filename": "a", "file.driver": "qcow2"}),),
+        ),
+        ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),
+        ("-drive if=none,file=a -drive if=none,id=d", "machine.devices", ()),
+    ],
+    "blockdev": [
+        (
+            "-blockdev qcow2,node-name=n,file.driver=file,file.filename=a",
+            "machine.blockdevs",
+            ({"driver": "qcow2", "node-name": "n", "file.driver": "file", "file.filename": "a"},),
+        ),
+        (
+            """-blockdev '{"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "a"}}'""",
+            "machine.blockdevs",
+            ({"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "a"}},),
+        ),
+        (
+            "-add-fd fd=7,set=2 -drive if=none,id=d,file=/dev/fdset/2",
+            "machine.drives",
+            (DriveSpec("d", {"filename": "/dev/fd/7"}),),
+        ),
+    ],
     "device": [
         ("-device ib700", "machine.devices", (DeviceSpec("ib700"),)),
         (

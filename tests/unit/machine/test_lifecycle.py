@@ -43,6 +43,9 @@ class IdleGuest:
         assert isinstance(vcpu, IdleVcpu)
         self.vcpu = vcpu
 
+    async def drain(self) -> None:
+        return
+
     def start_clock(self) -> None:
         self.clock_runs = True
 

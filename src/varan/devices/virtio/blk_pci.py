@@ -98,7 +98,7 @@ class VirtioBlkPci(VirtioPciDevice):
             lock=environment.lock,
             post=environment.post,
             shape=self._shape(backend),
-            serial=given["serial"],
+            serial=given["serial"] or backend.serial,
             features=self.ring_features | sum(bit for name, bit in switches.items() if given[name]),
             queues=given["num-queues"],
             queue_size=given["queue-size"],
