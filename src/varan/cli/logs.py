@@ -14,6 +14,7 @@ ITEMS = {
     "accel": "the choice of an accelerator, and its work",
     "chardev": "character devices: connections, errors",
     "hmp": "human monitors",
+    "jobs": "jobs that fail",
     "machine": "run states and the life of the machine",
     "net": "network back ends: connections, errors, what guests do wrong",
     "qmp": "QMP sessions",
