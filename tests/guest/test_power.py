@@ -38,6 +38,7 @@ read line
 echo mem > /sys/power/state
 echo AWAKE
 md5sum /bin/busybox | cmp - /tmp/before && echo memory is intact
+echo $(nproc) CPUs
 [ $(($(date +%s) - before)) -lt 100 ] && echo the clock is right
 sleep 0.1
 read line
@@ -58,7 +59,7 @@ read line
 
 @asynccontextmanager
 async def linux(
-    folder: Path, script: str, modules: Sequence[str] = (), acpi: bool = True
+    folder: Path, script: str, modules: Sequence[str] = (), acpi: bool = True, cpus: int = 1
 ) -> AsyncIterator[tuple[Machine, EventListener]]:
     """A machine whose kernel runs `script`, and its events."""
     initrd = folder / "initrd"
@@ -66,6 +67,7 @@ async def linux(
     spec = MachineSpec(
         memory=256 << 20,
         acpi=acpi,
+        cpus=cpus,
         accelerators=(("unicorn", {}),),
         boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
         serials=("serial0",),
@@ -112,8 +114,9 @@ async def test_a_guest_that_does_not_listen_runs_on(tmp_path: Path) -> None:
         assert vm.status is RunState.RUNNING
 
 
-async def test_a_guest_sleeps_and_wakes_with_its_memory_and_devices(tmp_path: Path) -> None:
-    async with linux(tmp_path, SLEEP) as (vm, listener):
+@pytest.mark.parametrize("cpus", [1, 2])
+async def test_a_guest_sleeps_and_wakes_with_its_memory_and_devices(tmp_path: Path, cpus: int) -> None:
+    async with linux(tmp_path, SLEEP, cpus=cpus) as (vm, listener):
         await vm.serial.expect(READY, timeout=60)
         with pytest.raises(GenericError, match="not in suspended state"):
             await vm.qmp.system_wakeup()
@@ -126,6 +129,7 @@ async def test_a_guest_sleeps_and_wakes_with_its_memory_and_devices(tmp_path: Pa
         await until(listener, events.Wakeup)
         await vm.serial.expect("AWAKE", timeout=60)
         await vm.serial.expect("memory is intact", timeout=60)
+        await vm.serial.expect(f"{cpus} CPUs", timeout=60)
         await vm.serial.expect("the clock is right", timeout=60)
         vm.serial.send_line("well")
         await vm.serial.expect("got well", timeout=60)
@@ -159,3 +163,12 @@ async def test_a_guest_sees_devices_come_and_lets_them_go(tmp_path: Path) -> Non
         vm.serial.send_line("the guest's own wish")
         deleted = await until(listener, events.DeviceDeleted)
         assert deleted == events.DeviceDeleted(device="other", path="/machine/peripheral/other")
+
+
+async def test_the_power_button_wakes_a_guest_that_listens_to_it(tmp_path: Path) -> None:
+    script = "echo mem > /sys/power/state; echo AWAKE; read line"
+    async with linux(tmp_path, script, modules=["button"]) as (vm, listener):
+        await until(listener, events.Suspend)
+        await vm.qmp.system_powerdown()
+        await until(listener, events.Wakeup)
+        await vm.serial.expect("AWAKE", timeout=60)

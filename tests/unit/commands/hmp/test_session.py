@@ -104,8 +104,10 @@ async def test_cont_says_why_it_cannot(session: HmpSession, machine: FakeMachine
 
 
 async def test_reset_nmi_and_quit_reach_the_machine(session: HmpSession, machine: FakeMachine) -> None:
-    for line in ("system_reset", "nmi", "q"):
+    for line in ("system_reset", "system_powerdown", "nmi", "q"):
         assert await session.execute(line) == ""
+    assert (await session.execute("system_wakeup")).startswith("Error: Unable to wake up")
+    assert machine.button_presses == 1
     assert machine.restarts == 1
     assert [cpu.nmis for cpu in machine.cpus] == [1, 1]
     assert machine.ended_by is ShutdownCause.HOST_QMP_QUIT
