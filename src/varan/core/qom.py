@@ -6,7 +6,7 @@ object has named values (`varan.core.properties`) and named children; its path i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from varan.core.properties import Property
@@ -34,12 +34,25 @@ class Object:
     """Names, beside those of its base types, under which the type is listed too."""
     properties: ClassVar[tuple[Property, ...]] = (Property("type", "string", read=type_of),)
 
+    _declared: ClassVar[Mapping[str, Property]] = {}
+    """Those of the class and its bases, by name."""
+    _settings: ClassVar[Mapping[str, Property]] = {}
+    """The settings among them."""
+
     settings: Mapping[str, Any] = _NOTHING
     """Values of the settings that were given."""
     parent: Object | None = None
     name: str = ""
     """Its name among the parent's children."""
     _children: dict[str, Object] = _NOBODY
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        found: dict[str, Property] = {}
+        for base in reversed(cls.__mro__):
+            found |= _named(vars(base).get("properties", ()))
+        cls._declared = found
+        cls._settings = {name: declared for name, declared in found.items() if declared.setting}
 
     @property
     def children(self) -> Mapping[str, Object]:
@@ -90,20 +103,11 @@ class Object:
     @classmethod
     def all_properties(cls) -> dict[str, Property]:
         """The declared properties by name, those of base classes first."""
-        found: dict[str, Property] = {}
-        for base in reversed(cls.__mro__):
-            for declared in vars(base).get("properties", ()):
-                found[declared.name] = declared
-        return found
+        return dict(cls._declared)
 
     def find_property(self, name: str) -> Property | None:
         """The declared property called `name`."""
-        for base in type(self).__mro__:
-            for declared in vars(base).get("properties", ()):
-                if declared.name == name:
-                    found: Property = declared
-                    return found
-        return None
+        return self._declared.get(name)
 
     def get(self, name: str) -> Any:
         """A property's value; a child's is its path. Raises GenericError for a name there is not."""
@@ -136,6 +140,13 @@ class Object:
         return GenericError(f"Property '{self.type_name}.{name}' not found")
 
 
+def _named(properties: Iterable[Property]) -> dict[str, Property]:
+    return {declared.name: declared for declared in properties}
+
+
+Object._declared = _named(Object.properties)
+
+
 class Container(Object):
     """An object that only holds others."""
 
@@ -148,7 +159,7 @@ def settings_from(cls: type[Object], given: Mapping[str, Any]) -> dict[str, Any]
 
     Raises GenericError for a name that is no setting or one that is missing, InvalidParameterValue for a bad value.
     """
-    declared = {name: one for name, one in cls.all_properties().items() if one.setting}
+    declared = cls._settings
     for name in given:
         if name not in declared:
             raise GenericError(f"Property '{cls.type_name}.{name}' not found")
