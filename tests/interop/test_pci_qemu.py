@@ -19,6 +19,8 @@ pytestmark = pytest.mark.interop
 DEVICES = (
     ("pci-bridge", "br", "pci.0", {"addr": "5", "chassis_nr": "1"}),
     ("pci-bridge", "inner", "br", {"addr": "2", "chassis_nr": "2"}),
+    ("i6300esb", "watchdog", "pci.0", {"addr": "6"}),
+    ("virtio-rng-pci-non-transitional", "random", "pci.0", {"addr": "9"}),
     ("virtio-net-pci-non-transitional", "modern", "pci.0", {"addr": "8", "romfile": ""}),
 )
 LEFT_OUT = {"pci-bridge": ",shpc=off,msi=off"}
