@@ -24,6 +24,8 @@ class ThrottleGroup:
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
+        self.members = 0
+        """How many nodes go at its rate."""
         self._clock = clock
         self._sleep = sleep
         self._throttle = Throttle(limits, clock())

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
     from varan.block.crypto.secret import Secrets
     from varan.block.graph import Graph
+    from varan.block.throttle_group import ThrottleGroup
     from varan.machine.spec import DriveSpec
 
 
 class Drives:
     """Back ends by id. Called on the machine's loop. A machine without disks loads no block layer."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, throttle_groups: dict[str, ThrottleGroup]) -> None:
         self._secrets = secrets
+        self._throttle_groups = throttle_groups
         self._graph: Graph | None = None
         self.backends: dict[str, BlockBackend] = {}
         self._nameless: list[BlockBackend] = []
@@ -31,6 +33,7 @@ class Drives:
             from varan.block.graph import Graph
 
             self._graph = Graph(secret=self._secrets.get)
+            self._graph.throttle_groups = self._throttle_groups
         return self._graph
 
     async def open(self, spec: DriveSpec) -> None:

@@ -83,7 +83,7 @@ class Machine:
         """What its devices are given."""
         self.cpu_objects: list[X86Cpu] = []
         """The vCPUs in the object tree."""
-        self.drives = Drives(self._ends.secrets)
+        self.drives = Drives(self._ends.secrets, self._ends.throttle_groups)
         """Its disks."""
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""

@@ -41,7 +41,7 @@ class UserObjects:
         found = self._container.children.get(id)
         if not isinstance(found, UserObject):
             raise GenericError(f"object '{id}' not found")
-        if found.users:
+        if found.in_use:
             raise GenericError(f"object '{id}' is in use, can not be deleted")
         found.remove_from_parent()
         await found.dispose()

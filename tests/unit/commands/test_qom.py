@@ -12,7 +12,7 @@ import pytest
 import varan
 from varan.api.values import RngBuiltinObjectOptions
 from varan.errors import GenericError, QmpError, VaranError
-from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, Topology
+from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, ObjectSpec, Topology
 
 
 @pytest.fixture
@@ -277,3 +277,24 @@ async def test_what_asked_for_a_device_that_cannot_be_is_named() -> None:
     with pytest.raises(VaranError) as refused:
         await varan.Machine(spec=spec).open()
     assert str(refused.value) == "-device nosuch: 'nosuch' is not a valid device model name"
+
+
+async def test_disks_go_at_the_rate_of_a_throttle_group_which_then_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    limits = {"limits.bps-total": "1000000"}
+    spec = MachineSpec(
+        memory=16 << 20,
+        objects=(ObjectSpec("throttle-group", "slow", limits), ObjectSpec("throttle-group", "idle", limits)),
+        blockdevs=(
+            {
+                "driver": "throttle",
+                "node-name": "d",
+                "throttle-group": "slow",
+                "file": {"driver": "file", "filename": str(tmp_path / "disk")},
+            },
+        ),
+    )
+    async with varan.Machine(spec=spec) as machine:
+        assert await answer(machine, "object-del", id="idle") == {}
+        refused = await answer(machine, "object-del", id="slow")
+        assert refused == ("GenericError", "object 'slow' is in use, can not be deleted")

@@ -18,6 +18,10 @@ class ThrottleNode(PassingNode):
     def __init__(self, options: OpenOptions, child: Edge, group: ThrottleGroup) -> None:
         super().__init__(options, child)
         self.group = group
+        group.members += 1
+
+    async def close(self) -> None:
+        self.group.members -= 1
 
     async def read(self, offset: int, buffers: Buffers) -> None:
         await self.group.admit(size_of(buffers), write=False)

@@ -44,6 +44,10 @@ class ThrottleGroupObject(UserObject):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__(_gathered(settings))
 
+    @property
+    def in_use(self) -> bool:
+        return self._group is not None and self._group.members > 0
+
     async def complete(self, environment: Environment) -> None:
         self._groups: dict[str, ThrottleGroup] = environment.ends.throttle_groups
         self._group = ThrottleGroup(self.name, parse_limits(self.settings["limits"] or {}))

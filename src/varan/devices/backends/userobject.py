@@ -24,6 +24,11 @@ class UserObject(Object):
         self.users = 0
         """How many others count on it; while there are any it cannot be removed."""
 
+    @property
+    def in_use(self) -> bool:
+        """Whether something counts on it."""
+        return self.users > 0
+
     async def complete(self, environment: Environment) -> None:
         """Become usable; `name` is the id. Raises VaranError, and nothing is left."""
 
