@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Iterable
 
-ZERO, ONE = b"\x00", b"\x01"
+ZERO = b"\x00"
 NOTHING = b"\x00"
 """The target of an operation whose result goes nowhere else."""
 
@@ -127,21 +127,11 @@ def device(where: str, *terms: bytes) -> bytes:
     return _block(_EXTENDED + b"\x82", path(where), *terms)
 
 
-def processor(where: str, id: int, *terms: bytes) -> bytes:
-    """A processor without a register block (P_BLK). `id` is its ACPI processor number, up to 255."""
-    return _block(_EXTENDED + b"\x83", path(where), struct.pack("<BIB", id, 0, 0), *terms)
-
-
 def method(where: str, arguments: int, *terms: bytes, serialized: bool = False) -> bytes:
     """A control method of up to seven arguments."""
     if not 0 <= arguments <= MOST_ARGUMENTS:
         raise ValueError(f"a method has up to {MOST_ARGUMENTS} arguments, not {arguments}")
     return _block(b"\x14", path(where), bytes([arguments | (8 if serialized else 0)]), *terms)
-
-
-def mutex(where: str) -> bytes:
-    """A mutex of sync level 0."""
-    return _EXTENDED + b"\x01" + path(where) + b"\x00"
 
 
 def operation_region(where: str, space: Space, offset: int, length: int) -> bytes:
@@ -188,11 +178,6 @@ def store(value: bytes, target: bytes) -> bytes:
     return b"\x70" + value + target
 
 
-def add(left: bytes, right: bytes, target: bytes = NOTHING) -> bytes:
-    """Add."""
-    return b"\x72" + left + right + target
-
-
 def and_(left: bytes, right: bytes, target: bytes = NOTHING) -> bytes:
     """Bitwise And."""
     return b"\x7b" + left + right + target
@@ -203,39 +188,9 @@ def or_(left: bytes, right: bytes, target: bytes = NOTHING) -> bytes:
     return b"\x7d" + left + right + target
 
 
-def shift_left(value: bytes, count: bytes, target: bytes = NOTHING) -> bytes:
-    """ShiftLeft."""
-    return b"\x79" + value + count + target
-
-
-def shift_right(value: bytes, count: bytes, target: bytes = NOTHING) -> bytes:
-    """ShiftRight."""
-    return b"\x7a" + value + count + target
-
-
-def find_set_right_bit(value: bytes, target: bytes = NOTHING) -> bytes:
-    """FindSetRightBit: the number of the lowest set bit, counted from 1; 0 when there is none."""
-    return b"\x82" + value + target
-
-
 def create_dword_field(source: bytes, index: int, where: str) -> bytes:
     """CreateDWordField at byte `index` of a buffer."""
     return b"\x8a" + source + integer(index) + path(where)
-
-
-def logical_and(left: bytes, right: bytes) -> bytes:
-    """LAnd."""
-    return b"\x90" + left + right
-
-
-def equal(left: bytes, right: bytes) -> bytes:
-    """LEqual."""
-    return b"\x93" + left + right
-
-
-def less(left: bytes, right: bytes) -> bytes:
-    """LLess."""
-    return b"\x95" + left + right
 
 
 def if_(condition: bytes, *terms: bytes) -> bytes:
@@ -248,11 +203,6 @@ def else_(*terms: bytes) -> bytes:
     return _block(b"\xa1", *terms)
 
 
-def while_(condition: bytes, *terms: bytes) -> bytes:
-    """While."""
-    return _block(b"\xa2", condition, *terms)
-
-
 def return_(value: bytes) -> bytes:
     """Return."""
     return b"\xa4" + value
@@ -261,13 +211,3 @@ def return_(value: bytes) -> bytes:
 def notify(target: bytes, value: bytes) -> bytes:
     """Notify."""
     return b"\x86" + target + value
-
-
-def acquire(where: str) -> bytes:
-    """Acquire, waiting as long as it takes."""
-    return _EXTENDED + b"\x23" + path(where) + b"\xff\xff"
-
-
-def release(where: str) -> bytes:
-    """Release."""
-    return _EXTENDED + b"\x27" + path(where)
