@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from varan.accel.base import Topology, Vcpu
+from varan.board import acpi
 from varan.board.boot import mptable
 from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
-from varan.board.boot.acpi.hardware import AcpiHardware, Window
-from varan.board.boot.acpi.hardware import PciHost as AcpiPciHost
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
 from varan.board.interrupts import Interrupts
@@ -32,8 +31,6 @@ from varan.board.objects import (
 from varan.board.rtc import RtcSetting
 from varan.core.memory import GuestRam
 from varan.core.state import Device, State, StateError, decode, encode
-from varan.devices.acpi.identity import AcpiIdentity
-from varan.devices.acpi.pcihp import FIRST_SLOT, PciHotplug
 from varan.devices.acpi.piix4pm import Piix4Pm
 from varan.devices.acpi.power import PM_BASE, PowerManagement, SleepType
 from varan.devices.bus import Bus, SystemBus
@@ -46,14 +43,12 @@ from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
-from varan.devices.isa import IsaBus, IsaDevice
-from varan.devices.pci.address import SLOTS
+from varan.devices.isa import IsaBus
 from varan.devices.pci.bus import Fabric, PciBus
 from varan.devices.pci.host import PciHost
 from varan.devices.pci.i440fx import I440Fx
 from varan.devices.pci.piix3 import Piix3
 from varan.devices.pluggable import PluggableDevice, defaults
-from varan.devices.timer import hpet
 from varan.devices.timer.hpet import Hpet, LegacyGate
 from varan.devices.timer.i8254 import I8254
 from varan.devices.timer.mc146818 import Mc146818
@@ -70,9 +65,6 @@ HPET_GSIS = range(16, 24)
 """Inputs of the I/O APIC that nothing else uses."""
 ISA_BUS = "isa.0"
 PCI_BUS = "pci.0"
-PCI_PORTS = (Window(0, 0xCF7), Window(0xD00, 0xFFFF))
-VIDEO_MEMORY = Window(0xA0000, 0xBFFFF)
-"""With the windows for BARs, what the root bus gets of the address spaces."""
 
 
 @dataclass(frozen=True)
@@ -297,34 +289,17 @@ class Pc:
 
     def acpi_tables(self) -> tuple[Table, ...]:
         """What firmware would tell the guest about the board; empty without ACPI."""
-        if self.power is None or self.pm is None:
+        if self.pm is None:
             return ()
-        return build(
-            AcpiHardware(
-                cpus=self.config.cpus,
-                isa=self._acpi_isa(),
-                apics=self.interrupts.acpi(),
-                hpet_address=hpet.BASE if self.hpet is not None else None,
-                pci=self._acpi_pci(self.pm.hotplug),
-                s3=SleepType.S3 in self.power.offered,
-                s4=SleepType.S4 in self.power.offered,
-            )
+        hardware = acpi.describe(
+            cpus=self.config.cpus,
+            apics=self.interrupts.acpi(),
+            isa=self.isa,
+            windows=self._pci_windows(),
+            hpet=self.hpet is not None,
+            pm=self.pm,
         )
-
-    def _acpi_isa(self) -> tuple[AcpiIdentity, ...]:
-        """What the ISA devices are to ACPI; of several with one name the first."""
-        named: dict[str, AcpiIdentity] = {}
-        for plugged in self.isa.devices:
-            if isinstance(plugged, IsaDevice):
-                for identity in plugged.acpi():
-                    named.setdefault(identity.name, identity)
-        return tuple(named.values())
-
-    def _acpi_pci(self, hotplug: PciHotplug | None) -> AcpiPciHost:
-        windows = self._pci_windows()
-        memory = [VIDEO_MEMORY] + [Window(window.at, window.end - 1) for window in (windows.low, windows.high)]
-        slots = range(FIRST_SLOT, SLOTS) if hotplug is not None else ()
-        return AcpiPciHost(io=PCI_PORTS, memory=tuple(memory), hotplug_slots=tuple(slots))
+        return build(hardware)
 
     def save(self) -> dict[str, Any]:
         """All device states as plain values, by device name. Holds the machine lock."""
