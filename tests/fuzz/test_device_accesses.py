@@ -44,7 +44,7 @@ ACCESSES = st.one_of(
     st.tuples(st.just("apic write"), st.integers(0, 1), LOCAL_REGISTERS, VALUES),
     st.tuples(st.just("apic base"), st.integers(0, 1), st.integers(0, (1 << 64) - 1)),
     st.tuples(st.just("message"), st.integers(0xFEDF_F000, 0xFEF0_1000), VALUES),
-    st.tuples(st.just("line"), st.integers(16, 23), st.integers(0, 1)),
+    st.tuples(st.just("line"), st.integers(16, 19), st.integers(0, 1)),
     st.tuples(st.just("wait"), st.integers(0, 10**12)),
     st.tuples(st.just("type"), st.binary(max_size=40)),
     st.tuples(st.just("point"), st.integers(-5000, 5000), st.integers(-5000, 5000), st.integers(0, 7)),

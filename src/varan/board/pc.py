@@ -61,7 +61,7 @@ HIGH_MEMORY = 4 * GIB
 """Where the rest of a large memory starts."""
 
 SYSTEM_BUS = "main-system-bus"
-HPET_GSIS = range(16, 24)
+HPET_GSIS = range(20, 24)
 """Inputs of the I/O APIC that nothing else uses."""
 ISA_BUS = "isa.0"
 PCI_BUS = "pci.0"
