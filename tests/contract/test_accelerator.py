@@ -251,3 +251,12 @@ def test_waiting_vcpu_runs_once_it_is_given_a_running_state(bench: CpuBench) -> 
     second.reset()
     assert second.get_state().activity is Activity.WAIT_FOR_SIPI
     second.close()
+
+
+def test_what_the_vcpu_tells_of_cpuid_is_what_its_guest_sees(bench: CpuBench) -> None:
+    bench.rom[0xFFF0:0xFFF9] = b"\x66\xb8\x01\x00\x00\x00\x0f\xa2\xf4"  # mov eax, 1; cpuid; hlt
+    assert bench.run().reason is ExitReason.HALTED
+    gprs = bench.vcpu.get_state().gprs
+    told = bench.vcpu.cpuid(1, 0)
+    # KVM keeps OSXSAVE (bit 27 of ECX) in step with CR4.
+    assert (gprs[RAX], gprs[RCX] & ~(1 << 27), gprs[RDX]) == (told[0], told[2] & ~(1 << 27), told[3])
