@@ -220,6 +220,34 @@ async def test_a_second_frontend_is_refused_unless_shared(subject):
         subject.chardev.attach_each(RecordingFrontend)
 
 
+async def test_after_a_frontend_has_left_input_waits_for_the_next(subject):
+    first = await connected(subject)
+    if subject.send is not None:
+        subject.send(b"first")
+        await first.until_input(b"first")
+    subject.chardev.detach(first)
+    if subject.send is not None:
+        subject.send(b"second")
+        await pass_turns(20)
+    second = RecordingFrontend()
+    subject.chardev.attach(second)
+    await second.connected()
+    if subject.send is not None:
+        await second.until_input(b"second")
+    await subject.chardev.close()
+    assert (first.events, first.input) == (["opened"], b"")
+    assert second.events == ["opened", "closed"]
+
+
+async def test_who_never_came_cannot_leave(subject):
+    recorder = await connected(subject)
+    subject.chardev.detach(RecordingFrontend())
+    assert subject.chardev.frontend_open
+    if subject.send is not None:
+        subject.send(b"still")
+        await recorder.until_input(b"still")
+
+
 async def test_attach_each_makes_a_frontend_per_connection(subject):
     made: list[RecordingFrontend] = []
 

@@ -112,6 +112,18 @@ class BalloonChange(Event, kw_only=True):
     """bytes that the guest has, those in the balloon left out"""
 
 
+class VserportChange(Event, kw_only=True):
+    """A program in the guest has opened or closed a port of a virtio serial device. Of one port at most one
+    comes in a second, the last one of it in any case.
+    """
+
+    NAME: ClassVar[str] = "VSERPORT_CHANGE"
+    id: str
+    """the port's device"""
+    open: bool
+    """whether it is open now"""
+
+
 class DeviceDeleted(Event, kw_only=True):
     """A device is gone. Its id may be used again."""
 
@@ -167,6 +179,7 @@ EVENTS: dict[str, type[Event]] = {
     "SUSPEND_DISK": SuspendDisk,
     "WAKEUP": Wakeup,
     "BALLOON_CHANGE": BalloonChange,
+    "VSERPORT_CHANGE": VserportChange,
     "DEVICE_DELETED": DeviceDeleted,
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
     "NIC_RX_FILTER_CHANGED": NicRxFilterChanged,

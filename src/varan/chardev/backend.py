@@ -33,6 +33,8 @@ class Backend(Chardev):
         self._log: OutputLog | None = None
         self._factory: Callable[[], Frontend] | None = None
         self._lines: dict[Line, Frontend | None] = {}
+        self._left: set[Line] = set()
+        """Those whose frontend has left, paused."""
 
     @abc.abstractmethod
     async def acquire(self) -> None:
@@ -76,6 +78,15 @@ class Backend(Chardev):
         self._take_frontends(lambda: frontend)
         self.frontend = frontend
 
+    def detach(self, frontend: Frontend) -> None:
+        if self.frontend is not frontend:
+            return
+        self._factory = self.frontend = None
+        for line in self._lines:
+            self._lines[line] = None
+            self._left.add(line)
+            line.pause_input()
+
     def attach_each(self, factory: Callable[[], Frontend]) -> None:
         self._take_frontends(factory)
 
@@ -94,6 +105,7 @@ class Backend(Chardev):
         """Nobody is at the other end of `line` any more. Said twice it is heard once."""
         if line in self._lines:
             logger.info("chardev '%s': disconnected", self.id)
+        self._left.discard(line)
         frontend = self._lines.pop(line, None)
         if frontend is not None:
             frontend.closed()
@@ -111,3 +123,6 @@ class Backend(Chardev):
         frontend.opened(line if self._log is None else LoggedPipe(line, self._log))
         if line in self._lines:
             line.start(frontend)
+            if line in self._left:
+                self._left.remove(line)
+                line.resume_input()

@@ -100,6 +100,10 @@ class Chardev(abc.ABC):
     def attach(self, frontend: Frontend) -> None:
         """Connect the one frontend. Raises ChardevError when it has one. `opened` follows when the pipe is up."""
 
+    @abc.abstractmethod
+    def detach(self, frontend: Frontend) -> None:
+        """Undo `attach`: `frontend` is told nothing more, and input waits for the next one."""
+
     def attach_each(self, factory: Callable[[], Frontend]) -> None:
         """Give every connection a frontend of its own where several may be open at once (a listening socket).
 

@@ -65,7 +65,19 @@ class Mux(Chardev):
 
     def attach(self, frontend: Frontend) -> None:
         """Add a frontend. Raises ChardevError when there are MAX_FRONTENDS."""
-        self._add(_Seat(self, lambda: frontend, lazy=False))
+        self._add(_Seat(self, lambda: frontend, lazy=False, owner=frontend))
+
+    def detach(self, frontend: Frontend) -> None:
+        index = next((index for index, seat in enumerate(self._seats) if seat.owner is frontend), None)
+        if index is None:
+            return
+        del self._seats[index]
+        had_keyboard = index == self._focus
+        if index < self._focus or self._focus == len(self._seats):
+            self._focus = max(self._focus - 1, 0)
+        if had_keyboard and self._seats:
+            self._seats[self._focus].focus()
+        self._update_flow()
 
     def attach_each(self, factory: Callable[[], Frontend]) -> None:
         """Add a frontend that is made when it first gets the keyboard. Raises ChardevError as `attach` does."""
@@ -182,8 +194,10 @@ class _Shared:
 class _Seat:
     """A frontend's place at a Mux, and its pipe."""
 
-    def __init__(self, mux: Mux, factory: Callable[[], Frontend], *, lazy: bool) -> None:
+    def __init__(self, mux: Mux, factory: Callable[[], Frontend], *, lazy: bool, owner: Frontend | None = None) -> None:
+        """`owner`: who may give the seat up again."""
         self._mux = mux
+        self.owner = owner
         self._factory = factory
         self._open = False
         self._starved = False

@@ -13,7 +13,11 @@ Subscriber = Callable[[Event, int, int], None]
 """(event, seconds since the epoch, microseconds)"""
 
 WINDOW_SECONDS = 1.0
-LIMITED: Mapping[type[Event], str | None] = {events.BalloonChange: None, events.Watchdog: None}
+LIMITED: Mapping[type[Event], str | None] = {
+    events.BalloonChange: None,
+    events.VserportChange: "id",
+    events.Watchdog: None,
+}
 """Events of which a guest could make floods: one goes out in a window at most, the last one at its end. They are told
 apart by the member that is named."""
 

@@ -32,6 +32,11 @@ DRIVERS: dict[str, str] = {
     "virtio-rng-pci": "virtio.rng_pci",
     "virtio-rng-pci-non-transitional": "virtio.rng_pci",
     "virtio-rng-pci-transitional": "virtio.rng_pci",
+    "virtio-serial-pci": "virtio.serial_pci",
+    "virtio-serial-pci-non-transitional": "virtio.serial_pci",
+    "virtio-serial-pci-transitional": "virtio.serial_pci",
+    "virtconsole": "virtio.serial_port",
+    "virtserialport": "virtio.serial_port",
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
 

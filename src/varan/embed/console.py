@@ -51,6 +51,10 @@ class Console(Chardev):
             raise ChardevError(f"chardev '{self.id}': is in use already")
         self.frontend = frontend
 
+    def detach(self, frontend: Frontend) -> None:
+        if self.frontend is frontend:
+            self.frontend = None
+
     def on_output(self, callback: Callable[[bytes], None]) -> None:
         """Call `callback` with all that the guest prints, as it comes."""
         self._echo.append(callback)

@@ -60,6 +60,7 @@ class Machine:
         uuid: uuid_module.UUID | str | None = None,
         qmp: str | None = None,
         demo: bool | None = None,
+        chardevs: Sequence[str] = (),
         netdevs: Sequence[str] = (),
         devices: Sequence[str] = (),
         spec: MachineSpec | None = None,
@@ -70,9 +71,9 @@ class Machine:
 
         `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `qmp`: an
         address where other programs may connect ("unix:vm.sock"). With neither `kernel` nor `demo=False` the built-in
-        demonstration guest boots. `netdevs` and `devices` are what `-netdev` and `-device` take on the command line
-        ("user,id=n0", "virtio-net-pci,netdev=n0"). `spec` describes everything at once instead of all the others.
-        Raises ValueError.
+        demonstration guest boots. `chardevs`, `netdevs` and `devices` are what `-chardev`, `-netdev` and `-device` take
+        on the command line ("null,id=c0", "user,id=n0", "virtio-net-pci,netdev=n0"). `spec` describes everything at
+        once instead of all the others. Raises ValueError.
         """
         if spec is None:
             spec = MachineSpec(
@@ -92,7 +93,7 @@ class Machine:
                 netdevs=tuple(map(_netdev, netdevs)),
                 devices=(*map(_disk_device, range(len(disks))), *map(_device, devices)),
                 serials=("serial0",),
-                chardevs=(_qmp_chardev(qmp),) if qmp else (),
+                chardevs=(*map(_chardev, chardevs), *([_qmp_chardev(qmp)] if qmp else [])),
                 monitors=(MonitorSpec(QMP_CHARDEV, MonitorMode.CONTROL),) if qmp else (),
             )
         self.serial = Console("serial0")
@@ -200,6 +201,12 @@ def _qmp_chardev(address: str) -> ChardevSpec:
     else:
         raise ValueError(f"qmp='{address}': write unix:PATH or tcp:HOST:PORT")
     return ChardevSpec(QMP_CHARDEV, "socket", {**options, "server": "on", "wait": "off"})
+
+
+def _chardev(text: str) -> ChardevSpec:
+    options = keyval.Arguments(text, "backend")
+    id, kind, mux = options.take_required("id"), options.take_required("backend"), bool(options.take_bool("mux"))
+    return ChardevSpec(id, kind, options.rest(), mux)
 
 
 def _netdev(text: str) -> NetdevSpec:

@@ -42,6 +42,9 @@ class Host(Chardev):
         self.frontend = frontend
         frontend.opened(self)
 
+    def detach(self, frontend: Frontend) -> None:
+        self.frontend = None
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         self.writes += 1
         taken = len(data) if self.appetite is None else min(self.appetite, len(data))
