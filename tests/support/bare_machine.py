@@ -50,8 +50,7 @@ class BareMachine(NoRequests):
         )
         self.memory = self.board.memory
         self._add_consoles()
-        tables = self.board.acpi_tables() if "kernel" in boot else ()
-        self.boot = boot_program(self.memory, acpi=tables, **boot)  # type: ignore[arg-type]
+        self.boot = boot_program(self.memory, acpi=self.board.acpi_tables, **boot)  # type: ignore[arg-type]
         self._vm = registry.choose([(kind, options)]).create_vm(self.memory, self.board.ports, self.lock)
         self.thread = VcpuThread(self._vm, [0], self.lock, self.timers, self._exit, "vcpu0")
         self.vcpu = self.thread.vcpus[0]
