@@ -120,7 +120,7 @@ class IoApic(Device[IoApicState]):
             return self.state.select
         if offset != IOWIN:
             return 0
-        return self._read_register(self.state.select)
+        return self._read_register(self.state.select) & (1 << 8 * size) - 1
 
     def _read_register(self, register: int) -> int:
         state = self.state
