@@ -17,7 +17,7 @@ from tests.support.kernel import HINT, find_busybox, find_kernel
 
 from bench.measure import Comparison, Figure
 
-PARTS = ("boot", "qmp", "machines", "startup", "images")
+PARTS = ("boot", "disk", "qmp", "machines", "startup", "images")
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
@@ -50,7 +50,7 @@ def _missing(parts: Sequence[str]) -> str | None:
     """What the named parts need and do not find, with the way to it."""
     if shutil.which("qemu-system-x86_64") is None:
         return "QEMU to measure against is not installed (Debian packages qemu-system-x86 and qemu-utils)"
-    if "boot" in parts and (find_kernel() is None or find_busybox() is None):
+    if {"boot", "disk"} & set(parts) and (find_kernel() is None or find_busybox() is None):
         return f"no Linux kernel or static busybox to boot: {HINT}s linux-image-cloud-amd64 and busybox-static"
     return None
 

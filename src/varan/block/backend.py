@@ -6,6 +6,7 @@ requests go through it, so that this is where they can be counted, held back, or
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,6 +14,11 @@ from varan.block import request
 from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
 from varan.block.graph import Graph
 from varan.block.lazy import asyncio
+
+SLOW = 0.05
+"""Seconds: a write to the host's memory that takes longer had to wait."""
+PATIENCE = 1.0
+"""Seconds for which writes are not tried at once after such a one."""
 
 
 class BlockBackend:
@@ -37,6 +43,8 @@ class BlockBackend:
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
+        self._quick_writes = False
+        self._patient_from = 0.0
         self._drained: asyncio.Future[None] | None = None
 
     def attach(self, user: str, *, write: bool, share_write: bool = False) -> None:
@@ -49,6 +57,8 @@ class BlockBackend:
             shared |= Permission.WRITE if share_write else Permission.NONE
             self._edge = self._graph.attach(self.node, user, wanted, shared)
             self._quick = self.node
+            options = self.node.options
+            self._quick_writes = write and options.cache_writeback and options.detect_zeroes == "off"
         self.user = user
 
     async def detach(self) -> None:
@@ -83,6 +93,24 @@ class BlockBackend:
         node = self._quick
         length = sum(map(len, buffers))
         return node is not None and offset + length <= node.length and node.read_now(offset, buffers)
+
+    def write_now(self, offset: int, buffers: Buffers) -> bool:
+        """Write `buffers` at once if that goes no further than the host's memory, and nothing can be in the way.
+
+        Any thread, with the machine lock held. False: use `write`. The host makes writers wait when too much of its
+        memory is unwritten; once that has been felt, it is left to others for a while.
+        """
+        node = self._quick
+        if node is None or not self._quick_writes or offset + sum(map(len, buffers)) > node.length:
+            return False
+        begun = time.monotonic()
+        if begun < self._patient_from:
+            return False
+        done = node.write_now(offset, buffers)
+        ended = time.monotonic()
+        if ended - begun > SLOW:
+            self._patient_from = ended + PATIENCE
+        return done
 
     async def read(self, offset: int, buffers: Buffers) -> None:
         """Fill `buffers` from `offset`. Raises BlockError."""

@@ -229,6 +229,12 @@ class Node(abc.ABC):
         """
         return False
 
+    def write_now(self, offset: int, buffers: Buffers) -> bool:
+        """Write `buffers` where it goes no further than the host's memory, on whatever thread this is, or say False
+        (nothing or something of it may be written then). The range lies within `length`.
+        """
+        return False
+
     @abc.abstractmethod
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         """Write `buffers` at `offset`. Raises BlockError."""

@@ -79,6 +79,11 @@ class RawNode(Node):
     def read_now(self, offset: int, buffers: Buffers) -> bool:
         return not self._file.listens and self._file.read_now(self._start + offset, buffers)
 
+    def write_now(self, offset: int, buffers: Buffers) -> bool:
+        if self.read_only or self._file.listens or (self._guarded and offset < _GUARDED):
+            return False
+        return self._file.write_now(self._start + offset, buffers)
+
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         if self._file.listens:
             await self._file.event("write_aio")

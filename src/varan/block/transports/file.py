@@ -123,6 +123,15 @@ class FileNode(Node):
         except OSError:
             return False
 
+    def write_now(self, offset: int, buffers: Buffers) -> bool:
+        if self._direct is not None or len(buffers) > posix.IOV_MAX or not self._regular:
+            return False
+        self._unflushed = True
+        try:
+            return os.pwritev(self._fd, buffers, offset) == sum(map(len, buffers))
+        except OSError:
+            return False
+
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         self._unflushed = True
         sync = os.RWF_DSYNC if flags & Write.FUA and not self.options.cache_no_flush else 0

@@ -1,8 +1,9 @@
 """The virtio block device (VIRTIO 1.2, 5.2).
 
-The doorbell takes what the driver has made available, on the vCPU's thread. A read that needs not wait is answered
-there and then, which spares the guest the way through the loop and back; everything else goes to the loop, which runs
-requests side by side, straight from and into guest memory, and gives back together what is done together.
+The doorbell takes what the driver has made available, on the vCPU's thread. A transfer between guest memory and the
+host's page cache is done there and then, which spares the guest the way through the loop and back; everything else
+goes to the loop, which runs requests side by side, straight from and into guest memory, and gives back together what
+is done together.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from varan.devices.virtio.queue import VirtQueue
 
 log = logging.getLogger("varan.virtio")
 
-MOST_INLINE = 256 << 10
-"""Bytes up to which a read is done on the vCPU's thread."""
+MOST_INLINE = 2 << 20
+"""Bytes up to which a transfer is done on the vCPU's thread."""
 
 
 class BlkState(VirtioState, kw_only=True):
@@ -66,7 +67,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
         self._seg_max = seg_max or queue_size - 2
         self._granularity = max(discard_granularity, shape.logical_block)
         self.inline = True
-        """Whether reads that need not wait are done on the vCPU's thread."""
+        """Whether transfers that need not wait are done on the vCPU's thread."""
         self._todo: list[BlkRequest] = []
         self._done: list[BlkRequest] = []
         self._posted = self._batching = False
@@ -137,12 +138,16 @@ class VirtioBlk(VirtioDevice[BlkState]):
 
     def _answered(self, request: BlkRequest) -> bool:
         """Whether the request could be answered at once."""
-        if request.kind == b.T_IN:
+        if request.kind in (b.T_IN, b.T_OUT):
             if not self.inline or request.length > MOST_INLINE or not self._aligned(request):
                 return False
-            if not self._backend.read_now(request.offset, request.buffers):
+            if request.kind == b.T_OUT:
+                if not self.state.writeback or not self._backend.write_now(request.offset, request.buffers):
+                    return False
+            elif not self._backend.read_now(request.offset, request.buffers):
                 return False
-            request.written = request.length
+            else:
+                request.written = request.length
         elif request.kind == b.T_GET_ID:
             request.written = min(request.length, b.ID_BYTES)
             request.chain.scatter(self._serial.ljust(b.ID_BYTES, b"\0")[: request.written])

@@ -102,9 +102,7 @@ class SplitRing:
         _PUT_USED(self._used, at, chain.head, written)
         state.next_used = used = (used + 1) & 0xFFFF
         _PUT_WORD(self._used, 2, used)
-        memory = self._ram.memory
-        memory.ram_written(state.device + at, 8)
-        memory.ram_written(state.device, 4)
+        self._ram.memory.ram_written(state.device, at + 8)
 
     def wants_interrupt(self, pushed: int) -> bool:
         """Whether the driver wants to hear of the last `pushed` chains that were given back."""

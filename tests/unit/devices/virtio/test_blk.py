@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.support.virtio_driver import Buffers, CountingTransport, GuestMemory, chain, start
 
+import varan.block.backend as backend_module
 from varan.block.backend import BlockBackend
 from varan.block.graph import Graph
 from varan.core.state import decode, encode
@@ -115,6 +116,48 @@ async def test_reads_that_do_not_go_at_once_are_done_on_the_loop(disk: Disk, pat
     assert await disk.ask(b.T_IN, 3, answer=1024) == (b.S_OK, path.read_bytes()[1536:2560])
 
 
+async def test_writes_that_do_not_go_at_once_are_done_on_the_loop(disk: Disk, path: Path) -> None:
+    disk.device.inline = False
+    assert await disk.ask(b.T_OUT, 5, b"w" * 512) == (b.S_OK, b"")
+    assert path.read_bytes()[5 * 512 : 6 * 512] == b"w" * 512
+
+
+async def test_a_host_that_makes_writers_wait_is_left_alone_for_a_while(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    tries: list[float] = []
+
+    def slow_write(offset: int, buffers: Any) -> bool:
+        nonlocal now
+        tries.append(now)
+        now += 0.2
+        return True
+
+    assert disk.backend.node is not None
+    monkeypatch.setattr(backend_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(disk.backend.node, "write_now", slow_write)
+    buffers = [memoryview(bytearray(512))]
+    assert disk.backend.write_now(0, buffers)
+    assert not disk.backend.write_now(0, buffers)
+    now += 2.0
+    assert disk.backend.write_now(0, buffers)
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"cache.writeback": False}, {"detect-zeroes": "on"}, {"read-only": True}, {"cache.direct": True}]
+)
+async def test_writes_are_only_done_at_once_where_nothing_is_in_the_way(
+    graph: Graph, path: Path, options: dict[str, Any]
+) -> None:
+    node = await graph.open({"driver": "raw", "file.filename": str(path), **options}, user=None)
+    backend = BlockBackend(graph, "drive0", node)
+    backend.attach("device 'disk0'", write=not node.read_only)
+    assert not backend.write_now(0, [memoryview(bytearray(512))])
+    await backend.detach()
+
+
 async def test_writes_reach_the_image(disk: Disk, path: Path) -> None:
     assert await disk.ask(b.T_OUT, 5, b"w" * 512) == (b.S_OK, b"")
     assert await disk.ask(b.T_FLUSH) == (b.S_OK, b"")
@@ -137,6 +180,7 @@ async def test_neighbours_are_served_together(disk: Disk, path: Path) -> None:
         calls.append(offset)
         await write(offset, buffers, **how)
 
+    disk.device.inline = False
     disk.backend.write = counted  # type: ignore[method-assign]
     for sector in (8, 9, 10, 20):
         disk.send(b.T_OUT, sector, bytes([sector]) * 512)
@@ -228,6 +272,7 @@ async def test_the_write_cache_can_be_switched(disk: Disk) -> None:
     async def write(offset: int, buffers: Any, *, stable: bool = False) -> None:
         seen.append(stable)
 
+    disk.device.inline = False
     disk.backend.write = write  # type: ignore[method-assign]
     await disk.ask(b.T_OUT, 0, b"x" * 512)
     disk.device.write_config(b.WRITEBACK_OFFSET, b"\0")
