@@ -23,10 +23,11 @@ class GuestMemory:
         self._next = 0x1000
 
     def allocate(self, length: int, alignment: int = 16) -> int:
-        """The address of `length` bytes that nobody uses."""
+        """The address of `length` zero bytes that nobody uses."""
         address = -(-self._next // alignment) * alignment
         self._next = address + length
         assert self._next <= self.ram.size, "the guest's memory is full"
+        self.write(address, bytes(length))
         return address
 
     def place(self, data: bytes) -> int:
