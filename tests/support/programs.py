@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support import programs_faults, programs_interrupts, programs_memory
+from tests.support import programs_faults, programs_interrupts, programs_memory, programs_smp
 from tests.support.guest_code import CODE, Program
 
 __all__ = ["CODE", "PROGRAMS", "Program"]
@@ -11,4 +11,5 @@ PROGRAMS: dict[str, Program] = {
     **programs_memory.PROGRAMS,
     **programs_interrupts.PROGRAMS,
     **programs_faults.PROGRAMS,
+    **programs_smp.PROGRAMS,
 }

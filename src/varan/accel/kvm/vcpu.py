@@ -173,14 +173,19 @@ class KvmVcpu(Vcpu):
                 fcntl.ioctl(self._fd, ioctls.INTERRUPT, struct.pack("<I", self._acknowledge()))
                 page[ioctls.RUN_READY_FOR_INTERRUPT] = 0
                 wanted = self._wanted()
+            # Not every way to lower CR8 ends in an exit, so what it holds back is looked at again at each.
+            pending = self._pending() is not None
         page[ioctls.RUN_REQUEST_INTERRUPT_WINDOW] = wanted
-        if wanted:
-            self._interrupts_changed = True
+        self._interrupts_changed |= pending
+
+    def _pending(self) -> int | None:
+        """What waits to be taken, as `InterruptController.peek` tells it."""
+        if self._acknowledged is not None:
+            return self._acknowledged
+        return self._controller.peek() if self._controller is not None else None
 
     def _wanted(self) -> bool:
-        if self._acknowledged is not None:
-            return True
-        answer = self._controller.peek() if self._controller is not None else None
+        answer = self._pending()
         if answer is None:
             return False
         return not answer & PRIORITIZED or answer >> 4 & 15 > self._page[ioctls.RUN_CR8]
@@ -310,6 +315,7 @@ class KvmVcpu(Vcpu):
         state.read_regs(self._fd, result)
         state.read_sregs(self._fd, result)
         state.read_events(self._fd, result)
+        result.cr8 = self.task_priority
         result.events.nmi_pending |= self._nmi
         if result.events.interrupt is None:
             result.events.interrupt = self._acknowledged

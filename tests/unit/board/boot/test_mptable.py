@@ -6,6 +6,7 @@ import struct
 from collections import defaultdict
 
 from varan.board.boot import mptable, pci
+from varan.core.memory import GuestRam, MemorySpace
 
 ADDRESS = 0xF1000
 SIZES = {0: 20, 1: 8, 2: 8, 3: 8, 4: 8}
@@ -49,3 +50,15 @@ def test_pci_pins_are_level_triggered_at_10_and_11() -> None:
 def test_isa_interrupts_are_those_that_pci_does_not_use_and_the_timer_is_at_pin_2() -> None:
     pins = {source[5]: source[7] for source in parsed([0])[3] if source[4] == ISA}
     assert pins == {0: 2, **{irq: irq for irq in (1, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15)}}
+
+
+def test_8259_pair_comes_in_at_lint0_of_the_first_cpu_and_nmi_at_lint1_of_all() -> None:
+    assert [(entry[1], entry[6], entry[7]) for entry in parsed([3, 1])[4]] == [(3, 3, 0), (1, 0xFF, 1)]
+
+
+def test_board_without_memory_there_gets_none() -> None:
+    memory, ram = MemorySpace(), GuestRam(0x10000)
+    memory.map_ram(0, ram)
+    mptable.install(memory, [0], ())
+    assert bytes(ram.view) == bytes(0x10000)
+    ram.close()
