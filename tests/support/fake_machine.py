@@ -170,7 +170,7 @@ class FakeMachine:
             cpu.vcpu = vcpu
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)
-        self.board = SimpleNamespace(devices={}, memory=self.memory, ports=self.ports)
+        self.board = SimpleNamespace(devices={}, interrupts=None, memory=self.memory, ports=self.ports)
         self.command_line: Callable[[], list[CommandLineOptionInfo]] = list
         self.restarts = 0
         self.button_presses = 0

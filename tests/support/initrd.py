@@ -17,7 +17,7 @@ from tests.support.modules import with_dependencies
 APPLETS = """
 sh cat echo ls mount umount mkdir mknod rm cp mv ln sleep date dmesg free grep sed awk cut head tail wc sort uniq tr dd
 md5sum sha256sum gzip gunzip zcat seq test true false expr uname ps kill poweroff reboot halt hexdump od stty setsid
-cttyhack devmem usleep time find xargs tar diff cmp yes sync nproc env printf tee insmod rmmod lsmod ip ifconfig
+cttyhack devmem taskset usleep time find xargs tar diff cmp yes sync nproc env printf tee insmod rmmod lsmod ip ifconfig
 route ping nc udhcpc wget arp nslookup blkdiscard blockdev hostname readlink basename dirname timeout stat which mke2fs
 """
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
+from varan.board.interrupts import Interrupts
 from varan.core.qom import Object
 from varan.core.state import Device
 from varan.devices.environment import Environment, WakeCause
@@ -17,6 +18,7 @@ class NoBoard:
     """What `-machine none` has."""
 
     def __init__(self, environment: Environment) -> None:
+        self.interrupts: Interrupts | None = None
         self.memory = environment.memory
         self.ports = environment.ports
         self.lapics: tuple[Object, ...] = ()

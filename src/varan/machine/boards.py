@@ -10,6 +10,7 @@ from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootProgram
 from varan.board.boot.choose import boot_program as choose_boot_program
+from varan.board.interrupts import Interrupts
 from varan.board.none import NoBoard
 from varan.board.pc import Pc, PcConfig
 from varan.board.rtc import rtc_setting
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 class Board(Protocol):
     """What a machine needs of a board."""
+
+    @property
+    def interrupts(self) -> Interrupts | None:
+        """The interrupt controllers."""
 
     memory: MemorySpace
     ports: PortSpace

@@ -195,6 +195,8 @@ class I8259Pair(Device[PicState]):
     def __init__(self) -> None:
         super().__init__()
         self.pin: IntrPin = NoPin()
+        self.requests = [0] * INPUTS
+        """How often each input has risen, for people who look."""
         self._vector: int | None = None
 
     def connect(self, pin: IntrPin) -> None:
@@ -218,6 +220,8 @@ class I8259Pair(Device[PicState]):
         def drive(level: int) -> None:
             chip = self.state.slave if slave else self.state.master
             if bool(chip.inputs & bit) != bool(level):
+                if level:
+                    self.requests[irq] += 1
                 self.pin.settle()
                 set_input(chip, bit, level)
                 self._resolve()
@@ -236,6 +240,7 @@ class I8259Pair(Device[PicState]):
             self.pin.settle()
             chip = self.state.slave if slave else self.state.master
             if not chip.irr & bit:
+                self.requests[irq] += 1
                 set_input(chip, bit, 0)
                 set_input(chip, bit, 1)
                 self._resolve()

@@ -25,8 +25,8 @@ RESET_ID = 0
 VERSION_NUMBER = 0x11
 
 _VERSION = VERSION_NUMBER | (PINS - 1) << 16
-_LOGICAL, _STATUS, _REMOTE_IRR, _LEVEL, _MASKED = 1 << 11, 1 << 12, 1 << 14, 1 << 15, 1 << 16
-_READ_ONLY = _STATUS | _REMOTE_IRR
+LOGICAL, _STATUS, REMOTE_IRR, LEVEL, MASKED = 1 << 11, 1 << 12, 1 << 14, 1 << 15, 1 << 16
+_READ_ONLY = _STATUS | REMOTE_IRR
 _WRITABLE_LOW = 0x1FFFF & ~_READ_ONLY
 _TRIGGERED = (FIXED, LOWEST_PRIORITY)
 """Delivery modes that know level-triggered requests; all others are edges."""
@@ -40,7 +40,7 @@ class IoApicState(State, kw_only=True):
     inputs: Annotated[int, Meta(ge=0, lt=1 << PINS)] = 0
     """Levels at INTIN0 to INTIN23, asserted is 1 whatever the polarity."""
     low: Annotated[list[Annotated[int, Meta(ge=0, le=0x1FFFF)]], Meta(min_length=PINS, max_length=PINS)] = (
-        msgspec.field(default_factory=lambda: [_MASKED] * PINS)
+        msgspec.field(default_factory=lambda: [MASKED] * PINS)
     )
     """Bits 31 to 0 of the redirection entries."""
     destinations: Annotated[list[Byte], Meta(min_length=PINS, max_length=PINS)] = msgspec.field(
@@ -80,7 +80,7 @@ class IoApic(Device[IoApicState]):
             elif not state.inputs & bit:
                 state.inputs |= bit
                 # A request at a masked pin is not held (data sheet, "Interrupt Mask").
-                if not state.low[pin] & _MASKED:
+                if not state.low[pin] & MASKED:
                     self._request(pin)
 
         return drive
@@ -91,28 +91,28 @@ class IoApic(Device[IoApicState]):
     def _message(self, pin: int) -> Message:
         low = self.state.low[pin]
         mode = low >> 8 & 7
-        level = bool(low & _LEVEL) and mode in _TRIGGERED
-        return Message(low & 0xFF, mode, self.state.destinations[pin], bool(low & _LOGICAL), level)
+        level = bool(low & LEVEL) and mode in _TRIGGERED
+        return Message(low & 0xFF, mode, self.state.destinations[pin], bool(low & LOGICAL), level)
 
     def _request(self, pin: int) -> None:
         message = self._messages[pin]
-        if message.level and self.state.low[pin] & _REMOTE_IRR:
+        if message.level and self.state.low[pin] & REMOTE_IRR:
             return
         self.requests[pin] += 1
         if self._bus.send(message) and message.level:
-            self.state.low[pin] |= _REMOTE_IRR
+            self.state.low[pin] |= REMOTE_IRR
 
     def end_of_interrupt(self, vector: int) -> None:
         """A level-triggered interrupt has ended: its pins may ask again."""
         low = self.state.low
         for pin, message in enumerate(self._messages):
-            if message.vector == vector and message.level and low[pin] & _REMOTE_IRR:
-                low[pin] &= ~_REMOTE_IRR
+            if message.vector == vector and message.level and low[pin] & REMOTE_IRR:
+                low[pin] &= ~REMOTE_IRR
                 self._ask_again(pin)
 
     def _ask_again(self, pin: int) -> None:
         """Send for a level-triggered pin that is asserted."""
-        if self._messages[pin].level and self.state.inputs >> pin & 1 and not self.state.low[pin] & _MASKED:
+        if self._messages[pin].level and self.state.inputs >> pin & 1 and not self.state.low[pin] & MASKED:
             self._request(pin)
 
     def read(self, offset: int, size: int) -> int:
@@ -151,9 +151,9 @@ class IoApic(Device[IoApicState]):
             state.destinations[pin] = value >> 24 & 0xFF
         else:
             kept = state.low[pin] & _READ_ONLY
-            if not value & _LEVEL:
+            if not value & LEVEL:
                 # Guests of chips without an EOI register end a stuck request by making the pin edge-triggered.
-                kept &= ~_REMOTE_IRR
+                kept &= ~REMOTE_IRR
             state.low[pin] = value & _WRITABLE_LOW | kept
         self._messages[pin] = self._message(pin)
         if not high:

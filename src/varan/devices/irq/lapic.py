@@ -174,6 +174,11 @@ class LocalApic(Device[LapicState]):
         else:
             writer(self, number, value)
 
+    @property
+    def timer_divisor(self) -> int:
+        """What the timer's rate is divided by."""
+        return 1 << self._timer.shift
+
     # What others see.
 
     def is_addressed(self, mda: int) -> bool:

@@ -90,15 +90,17 @@ class LapicTimer:
         state = self.state
         assert state.timer_start is not None
         elapsed = max(self._clock.now() - state.timer_start, 0)
-        return (elapsed * state.timer_hertz // NANOSECONDS) >> self._shift()
+        return (elapsed * state.timer_hertz // NANOSECONDS) >> self.shift
 
-    def _shift(self) -> int:
+    @property
+    def shift(self) -> int:
+        """The binary logarithm of what the rate is divided by."""
         divide = self.state.divide
         return _SHIFTS[divide >> 1 & 4 | divide & 3]
 
     def _nanoseconds(self, ticks: int) -> int:
         """The time after which that many ticks have passed."""
-        return -(-(ticks << self._shift()) * NANOSECONDS // (self.state.timer_hertz or 1))
+        return -(-(ticks << self.shift) * NANOSECONDS // (self.state.timer_hertz or 1))
 
     def _arm(self) -> None:
         state = self.state

@@ -8,13 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.fake_machine import RAM_SIZE, FakeMachine
 
+from varan.accel.base import Topology
 from varan.api.values import RunState, ShutdownCause
+from varan.board.interrupts import Interrupts
 from varan.chardev.registry import create
 from varan.commands.hmp.line import MAX_LINE
 from varan.commands.hmp.registry import registry
 from varan.commands.hmp.session import HmpSession, complete
+from varan.core.clock import ManualClock, TimerQueue
 from varan.core.state import Device, State
-from varan.devices.irq.i8259 import ChipState, I8259Pair
+from varan.devices.irq.i8259 import ChipState
 from varan.version import VERSION
 
 
@@ -232,15 +235,21 @@ async def test_info_mtree_shows_both_address_spaces(session: HmpSession, machine
     assert "  00000000000003f8-00000000000003ff (i/o): serial0\n" in shown
 
 
-async def test_info_pic_shows_both_controllers(session: HmpSession, machine: FakeMachine) -> None:
-    assert await session.execute("info pic") == "Error: this machine has no interrupt controller\n"
-    machine.board.devices["i8259"] = pair = I8259Pair()
-    pair.state.master.imr = 0xB8
-    pair.state.master.base = 0x30
-    pair.line(1)(1)
-    slave, master = (await session.execute("info pic")).splitlines()
-    assert slave.startswith("pic1: irr=00 ")
-    assert master == "pic0: irr=02 imr=b8 isr=00 hprio=0 irq_base=30 elcr=00 inputs=02"
+@pytest.mark.parametrize("name", ["pic", "lapic", "irq"])
+async def test_machines_without_interrupt_controllers_show_none(session: HmpSession, name: str) -> None:
+    assert await session.execute(f"info {name}") == "Error: this machine has no interrupt controllers\n"
+
+
+async def test_interrupt_controllers_are_shown(session: HmpSession, machine: FakeMachine) -> None:
+    machine.board.interrupts = made = Interrupts(Topology(cores=2), ManualClock(), TimerQueue())
+    made.pic.state.master.imr = 0xB8
+    made.lines.line(1)(1)
+    lines = (await session.execute("info pic")).splitlines()
+    assert lines[-1] == "pic0: irr=02 imr=b8 isr=00 hprio=0 irq_base=00 elcr=00 inputs=02"
+    assert (await session.execute("info lapic")).startswith("dumping local APIC state for CPU 0\n")
+    assert (await session.execute("info lapic 1")).startswith("dumping local APIC state for CPU 1\n")
+    assert await session.execute("info lapic 7") == "Error: there is no local APIC with number 7\n"
+    assert await session.execute("info irq") == "IRQ statistics for ioapic:\nIRQ statistics for i8259:\n 1: 1\n"
 
 
 async def test_info_devices_shows_declared_state(session: HmpSession, machine: FakeMachine) -> None:

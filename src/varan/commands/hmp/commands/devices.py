@@ -9,7 +9,6 @@ from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.registry import INFO, command
 from varan.commands.hmp.session import HmpSession
 from varan.core.state import encode
-from varan.devices.irq.i8259 import ChipState, I8259Pair
 
 _WIDEST = 64
 """Items of a list that are shown; longer ones are counted."""
@@ -52,23 +51,3 @@ def _shown(value: Any) -> str:
         shown = " ".join(map(_shown, value[:_WIDEST]))
         return shown + (f" ... ({len(value)} items)" if len(value) > _WIDEST else "")
     return str(value)
-
-
-@command("pic", help="the interrupt controllers", group=INFO)
-async def pic(session: HmpSession) -> str:
-    """The registers of both 8259s, and the interrupt request inputs as they are."""
-    machine = session.machine
-    controller = next((found for found in machine.board.devices.values() if isinstance(found, I8259Pair)), None)
-    if controller is None:
-        raise HmpError("this machine has no interrupt controller")
-    with machine.lock:
-        state = controller.save()
-    return _chip("pic1", state.slave) + _chip("pic0", state.master)
-
-
-def _chip(name: str, chip: ChipState) -> str:
-    highest = (chip.lowest + 1) % 8
-    return (
-        f"{name}: irr={chip.irr:02x} imr={chip.imr:02x} isr={chip.isr:02x} hprio={highest} "
-        f"irq_base={chip.base:02x} elcr={chip.elcr:02x} inputs={chip.inputs:02x}\n"
-    )
