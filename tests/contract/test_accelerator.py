@@ -150,10 +150,8 @@ def test_kicks_neither_lose_nor_repeat_an_instruction(bench: CpuBench, program: 
     kicker = threading.Thread(target=kick_often)
     kicker.start()
     try:
-        deadline = time.monotonic() + 20
         while (exit := bench.vcpu.run()).reason is ExitReason.KICKED:
             seen += 1
-            assert time.monotonic() < deadline
     finally:
         ended.set()
         kicker.join()
