@@ -22,21 +22,33 @@ class GsiLines:
     def __init__(self, pic: I8259Pair, ioapic: IoApic) -> None:
         self._pic = pic
         self._ioapic = ioapic
+        self._outputs = [0] * PINS
+        """How many lines were given out."""
+        self._asserted = [0] * PINS
+        """A bit for each of those that is high."""
 
     def line(self, gsi: int) -> IrqLine:
-        """The line of `gsi` (0 to 23). Number 2 leads nowhere. Raises ValueError for another number."""
+        """A line of `gsi` (0 to 23), which is high while any of those given out is. Number 2 leads nowhere.
+
+        Raises ValueError for another number.
+        """
         if not 0 <= gsi < PINS:
             raise ValueError(f"there is no global system interrupt {gsi}")
         if gsi == CASCADE:
             return unconnected
         pin = self._ioapic.line(gsi or TIMER_PIN)
-        if gsi >= INPUTS:
-            return pin
-        input = self._pic.line(gsi)
+        input = self._pic.line(gsi) if gsi < INPUTS else unconnected
+        asserted, bit = self._asserted, 1 << self._outputs[gsi]
+        self._outputs[gsi] += 1
 
         def drive(level: int) -> None:
-            input(level)
-            pin(level)
+            if level:
+                asserted[gsi] |= bit
+            else:
+                asserted[gsi] &= ~bit
+            together = 1 if asserted[gsi] else 0
+            input(together)
+            pin(together)
 
         return drive
 
