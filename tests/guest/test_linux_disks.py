@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,20 @@ async def test_a_reset_in_the_middle_of_reading(tmp_path: Path) -> None:
         await vm.serial.expect("GO", timeout=PATIENCE)
         await vm.serial.expect("THE-END", timeout=PATIENCE)
         assert hashlib.md5(data).hexdigest() in vm.serial.text
+
+
+async def test_a_disk_is_taken_away_while_the_guest_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "disk.raw"
+    make_image(path)
+    script = """
+while dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null; do echo READ; done &
+while [ -e /sys/block/vda ]; do usleep 100000; done
+echo GONE
+"""
+    described = spec(tmp_path, script, [raw(path)], MODULES)
+    described = replace(described, devices=(DeviceSpec("virtio-blk-pci", "disk", settings={"drive": "drive0"}),))
+    async with varan.Machine(spec=described) as vm:
+        await vm.start()
+        await vm.serial.expect("READ", timeout=PATIENCE)
+        await vm.qmp.device_del("disk")
+        await vm.serial.expect("GONE", timeout=PATIENCE)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import uuid as uuid_module
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from varan.accel.base import Topology
 from varan.cli import fdsets
@@ -15,6 +13,7 @@ from varan.cli.process import InheritedFd, ProcessSpec
 from varan.machine.spec import (
     MIB,
     Actions,
+    BlockdevSpec,
     BootSpec,
     ChardevSpec,
     DeviceSpec,
@@ -92,7 +91,7 @@ class Builder:
     monitors: list[MonitorSpec] = field(default_factory=list)
     debug_console: str | None = None
     objects: list[ObjectSpec] = field(default_factory=list)
-    blockdevs: list[Mapping[str, Any]] = field(default_factory=list)
+    blockdevs: list[BlockdevSpec] = field(default_factory=list)
     drives: list[DriveSpec] = field(default_factory=list)
     drive_numbers: set[int] = field(default_factory=set)
     """Indices of the drives with if=virtio."""

@@ -40,7 +40,9 @@ def resolve(spec: MachineSpec, fds: Sequence[InheritedFd]) -> MachineSpec:
             initrd=boot.initrd and resolve_path(boot.initrd, fds),
             firmware=boot.firmware and resolve_path(boot.firmware, fds),
         ),
-        blockdevs=tuple(_resolve_files(options, fds) for options in spec.blockdevs),
+        blockdevs=tuple(
+            replace(blockdev, options=_resolve_files(blockdev.options, fds)) for blockdev in spec.blockdevs
+        ),
         drives=tuple(
             drive if drive.source is None else replace(drive, source=_resolve_files(drive.source, fds))
             for drive in spec.drives

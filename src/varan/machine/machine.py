@@ -209,10 +209,12 @@ class Machine:
         for made in self.spec.objects:
             with _blaming(made.origin):
                 await self.objects.add(made.kind, made.id, made.settings)
-        for options in self.spec.blockdevs:
-            await self.drives.add_node(options)
+        for blockdev in self.spec.blockdevs:
+            with _blaming(blockdev.origin):
+                await self.drives.add_node(blockdev.options)
         for drive in self.spec.drives:
-            await self.drives.open(drive)
+            with _blaming(drive.origin):
+                await self.drives.open(drive)
         if self.spec.debug_console is not None:
             await self.peripherals.add(DeviceSpec("isa-debugcon", settings={"chardev": self.spec.debug_console}))
         for device in self.spec.devices:

@@ -123,6 +123,17 @@ class DriveSpec:
     """Whether devices start with a write cache."""
     serial: str = ""
     """Serial number of devices that are given none."""
+    origin: str = field(default="", compare=False)
+    """What asked for it, to be named in errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockdevSpec:
+    """A block node that has a name: its options (`docs/block.md`)."""
+
+    options: Mapping[str, Any]
+    origin: str = field(default="", compare=False)
+    """What asked for it, to be named in errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +164,7 @@ class MachineSpec:
     """Chardev of a further device, an `isa-debugcon`."""
     objects: tuple[ObjectSpec, ...] = ()
     """User-made objects, made before the devices."""
-    blockdevs: tuple[Mapping[str, Any], ...] = ()
-    """Options of block nodes that have a name."""
+    blockdevs: tuple[BlockdevSpec, ...] = ()
     drives: tuple[DriveSpec, ...] = ()
     devices: tuple[DeviceSpec, ...] = ()
     """Devices beside the board's own."""

@@ -16,6 +16,7 @@ from varan.cli.process import InheritedFd
 from varan.cli.refused import REFUSED
 from varan.machine.spec import (
     MIB,
+    BlockdevSpec,
     BootSpec,
     ChardevSpec,
     DeviceSpec,
@@ -256,12 +257,12 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
         (
             "-blockdev qcow2,node-name=n,file.driver=file,file.filename=a",
             "machine.blockdevs",
-            ({"driver": "qcow2", "node-name": "n", "file.driver": "file", "file.filename": "a"},),
+            (BlockdevSpec({"driver": "qcow2", "node-name": "n", "file.driver": "file", "file.filename": "a"}),),
         ),
         (
             """-blockdev '{"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "a"}}'""",
             "machine.blockdevs",
-            ({"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "a"}},),
+            (BlockdevSpec({"driver": "raw", "node-name": "n", "file": {"driver": "file", "filename": "a"}}),),
         ),
         (
             "-add-fd fd=7,set=2 -drive if=none,id=d,file=/dev/fdset/2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from varan.cli.builder import Builder
@@ -9,7 +10,7 @@ from varan.cli.folds.common import HELP_WORDS
 from varan.cli.folds.devices import json_object
 from varan.cli.option import UsageError
 from varan.core.keyval import Arguments
-from varan.machine.spec import DeviceSpec, DriveSpec
+from varan.machine.spec import BlockdevSpec, DeviceSpec, DriveSpec
 
 INTERFACES = ("none", "virtio", "ide", "scsi", "floppy", "sd", "mtd", "pflash", "xen")
 _ABSENT = {
@@ -37,7 +38,7 @@ def fold_blockdev(builder: Builder, value: str) -> None:
     options: dict[str, Any] = json_object(value) if value.startswith("{") else Arguments(value, "driver").rest()
     if not options.get("driver"):
         raise UsageError("Parameter 'driver' is missing")
-    builder.blockdevs.append(options)
+    builder.blockdevs.append(BlockdevSpec(options, f"-blockdev {value}"))
 
 
 def fold_drive(builder: Builder, value: str) -> None:
@@ -59,10 +60,10 @@ def fold_drive(builder: Builder, value: str) -> None:
     spec = _drive(arguments, f"{interface}{number}")
     if any(other.id == spec.id for other in builder.drives):
         raise UsageError(f"Duplicate ID '{spec.id}' for drive")
-    builder.drives.append(spec)
+    builder.drives.append(replace(spec, origin=f"-drive {value}"))
     if interface == "virtio":
         builder.drive_numbers.add(number)
-        builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}))
+        builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=f"-drive {value}"))
     else:
         builder.unplugged_drives += 1
 
