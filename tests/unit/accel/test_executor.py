@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.fake_vm import IdleVcpu, IdleVm
 
-from varan.accel.base import SHUTDOWN, Exit, ExitReason, Vcpu
+from varan.accel.base import KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
 from varan.accel.executor import VcpuThread
 from varan.core.clock import TimerQueue, VirtualClock
 from varan.errors import GenericError
@@ -196,3 +196,42 @@ def test_a_vcpu_that_cannot_be_made_fails_the_constructor() -> None:
 
     with pytest.raises(OSError, match="no vCPU today"):
         VcpuThread(Broken(), [0], threading.RLock(), None, lambda vcpu, exit: None, "test")
+
+
+class SpinningVcpu(IdleVcpu):
+    """Runs until it is kicked, each time kicked by somebody else."""
+
+    kicker: VcpuThread | None = None
+
+    @property
+    def halted(self) -> bool:
+        return False
+
+    def run(self) -> Exit:
+        self.runs += 1
+        assert self.kicker is not None
+        self.kicker.kick()
+        return KICKED
+
+
+class SpinningVm(IdleVm):
+    def create_vcpu(self, index: int) -> SpinningVcpu:
+        return SpinningVcpu(index)
+
+
+def test_busy_vcpus_of_one_thread_take_turns_however_often_they_are_kicked() -> None:
+    lock, exits = threading.RLock(), []
+    thread = VcpuThread(SpinningVm(), [0, 1, 2], lock, None, lambda vcpu, exit: exits.append(exit), "test")
+    vcpus = [vcpu for vcpu in thread.vcpus if isinstance(vcpu, SpinningVcpu)]
+    for vcpu in vcpus:
+        vcpu.kicker = thread
+    thread.resume()
+    for _ in range(1000):
+        if min(vcpu.runs for vcpu in vcpus) > 5:
+            break
+        thread.call(lambda: None).result(SOON)
+    thread.pause().result(SOON)
+    runs = [vcpu.runs for vcpu in vcpus]
+    thread.close()
+    assert min(runs) > 5 and max(runs) - min(runs) <= 1
+    assert all(vcpu.gives_way for vcpu in vcpus)
