@@ -19,6 +19,7 @@ from varan.api.values import CommandLineOptionInfo, ShutdownCause
 from varan.chardev.base import Chardev
 from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
+from varan.core.input import Typist
 from varan.core.irq import InterruptController, NoPin
 from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
@@ -162,6 +163,7 @@ class FakeMachine:
             ManualClock(),
             unattached=self.tree.unattached,
         )
+        self.typist = Typist(self.environment.input, self.environment.virtual, self.environment.timers)
         self.peripherals = Peripherals(self.tree, self.environment, ())
         self.objects = UserObjects(self.tree, self.environment)
         self.cpu_objects = []

@@ -18,6 +18,7 @@ from .commands import (
     DeviceDelArguments,
     DeviceListPropertiesArguments,
     HumanMonitorCommandArguments,
+    InputSendEventArguments,
     JobCancelArguments,
     JobCompleteArguments,
     JobDismissArguments,
@@ -39,6 +40,7 @@ from .commands import (
     QueryRxFilterArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
+    SendKeyArguments,
     SetActionArguments,
     SetLinkArguments,
     WatchdogSetActionArguments,
@@ -59,10 +61,13 @@ from .values import (
     CurrentMachineParams,
     DataFormat,
     HotpluggableCPU,
+    InputEvent,
     JobInfo,
+    KeyValue,
     KvmInfo,
     MachineInfo,
     MemoryInfo,
+    MouseInfo,
     NameInfo,
     Netdev,
     ObjectOptions,
@@ -772,4 +777,51 @@ class Commands(abc.ABC):
         Returns: every job that has not been dismissed
         """
         result: list[JobInfo] = await self.call(COMMANDS["query-jobs"], None)
+        return result
+
+    async def send_key(self, keys: list[KeyValue], hold_time: int | None = None) -> None:
+        """Press keys one after the other, hold them, and let go in reverse order. The command does not wait
+        for that.
+
+        keys: the keys
+
+        hold_time: milliseconds of guest time for which they are held (default: 100)
+
+        Errors: - If more keys wait to be pressed than anybody types, GenericError
+        """
+        await self.call(
+            COMMANDS["send-key"],
+            SendKeyArguments(keys=keys, hold_time=UNSET if hold_time is None else hold_time),
+        )
+
+    async def input_send_event(
+        self,
+        events: list[InputEvent],
+        device: str | None = None,
+        head: int | None = None,
+    ) -> None:
+        """Do as if a user had done something. Each event goes to the device that takes its kind; all of one
+        command count as one movement.
+
+        device: the display whose devices are meant; a machine without displays has none
+
+        head: which screen of it
+
+        events: what the user did
+
+        Errors:
+        - If there is no such display, DeviceNotFound
+        - If the guest does not run, GenericError
+        """
+        await self.call(
+            COMMANDS["input-send-event"],
+            InputSendEventArguments(device=UNSET if device is None else device, head=UNSET if head is None else head, events=events),
+        )
+
+    async def query_mice(self) -> list[MouseInfo]:
+        """List the mice and tablets.
+
+        Returns: one entry per device
+        """
+        result: list[MouseInfo] = await self.call(COMMANDS["query-mice"], None)
         return result

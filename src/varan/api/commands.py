@@ -25,11 +25,14 @@ from .values import (
     CurrentMachineParams,
     DataFormat,
     HotpluggableCPU,
+    InputEvent,
     Int64,
     JobInfo,
+    KeyValue,
     KvmInfo,
     MachineInfo,
     MemoryInfo,
+    MouseInfo,
     NameInfo,
     Netdev,
     ObjectOptions,
@@ -260,6 +263,22 @@ class JobDismissArguments(Struct, kw_only=True, omit_defaults=True, forbid_unkno
 class JobFinalizeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     id: str
     """the job"""
+
+
+class SendKeyArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    keys: list[KeyValue]
+    """the keys"""
+    hold_time: Int64 | UnsetType = field(default=UNSET, name="hold-time")
+    """milliseconds of guest time for which they are held (default: 100)"""
+
+
+class InputSendEventArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the display whose devices are meant; a machine without displays has none"""
+    head: Int64 | UnsetType = UNSET
+    """which screen of it"""
+    events: list[InputEvent]
+    """what the user did"""
 
 
 COMMANDS: dict[str, CommandInfo] = {
@@ -534,6 +553,14 @@ COMMANDS: dict[str, CommandInfo] = {
     "job-dismiss": CommandInfo("job-dismiss", "job_dismiss", arguments=JobDismissArguments, since="3.0"),
     "job-finalize": CommandInfo("job-finalize", "job_finalize", arguments=JobFinalizeArguments, since="3.0"),
     "query-jobs": CommandInfo("query-jobs", "query_jobs", returns=list[JobInfo], since="3.0"),
+    "send-key": CommandInfo("send-key", "send_key", arguments=SendKeyArguments, since="1.3"),
+    "input-send-event": CommandInfo(
+        "input-send-event",
+        "input_send_event",
+        arguments=InputSendEventArguments,
+        since="2.6",
+    ),
+    "query-mice": CommandInfo("query-mice", "query_mice", returns=list[MouseInfo], since="0.14"),
 }
 
 
@@ -673,3 +700,14 @@ class Signatures(Protocol):
     async def job_finalize(self, id: str) -> None: ...
 
     async def query_jobs(self) -> list[JobInfo]: ...
+
+    async def send_key(self, keys: list[KeyValue], hold_time: int | None = None) -> None: ...
+
+    async def input_send_event(
+        self,
+        events: list[InputEvent],
+        device: str | None = None,
+        head: int | None = None,
+    ) -> None: ...
+
+    async def query_mice(self) -> list[MouseInfo]: ...

@@ -457,6 +457,365 @@ class JobVerb(enum.Enum):
     """change what it does on the way (since 8.2)"""
 
 
+class QKeyCode(enum.Enum):
+    """Keys of a keyboard, by where they are on a US one."""
+
+    UNMAPPED = "unmapped"
+    """a key that none of these is (since 2.0)"""
+    SHIFT = "shift"
+    """left Shift"""
+    SHIFT_R = "shift_r"
+    """right Shift"""
+    ALT = "alt"
+    """left Alt"""
+    ALT_R = "alt_r"
+    """right Alt"""
+    CTRL = "ctrl"
+    """left Control"""
+    CTRL_R = "ctrl_r"
+    """right Control"""
+    MENU = "menu"
+    """Menu"""
+    ESC = "esc"
+    """Escape"""
+    V1 = "1"
+    """1"""
+    V2 = "2"
+    """2"""
+    V3 = "3"
+    """3"""
+    V4 = "4"
+    """4"""
+    V5 = "5"
+    """5"""
+    V6 = "6"
+    """6"""
+    V7 = "7"
+    """7"""
+    V8 = "8"
+    """8"""
+    V9 = "9"
+    """9"""
+    V0 = "0"
+    """0"""
+    MINUS = "minus"
+    """minus"""
+    EQUAL = "equal"
+    """equals sign"""
+    BACKSPACE = "backspace"
+    """Backspace"""
+    TAB = "tab"
+    """Tab"""
+    Q = "q"
+    """Q"""
+    W = "w"
+    """W"""
+    E = "e"
+    """E"""
+    R = "r"
+    """R"""
+    T = "t"
+    """T"""
+    Y = "y"
+    """Y"""
+    U = "u"
+    """U"""
+    I = "i"
+    """I"""
+    O = "o"
+    """O"""
+    P = "p"
+    """P"""
+    BRACKET_LEFT = "bracket_left"
+    """left square bracket"""
+    BRACKET_RIGHT = "bracket_right"
+    """right square bracket"""
+    RET = "ret"
+    """Return"""
+    A = "a"
+    """A"""
+    S = "s"
+    """S"""
+    D = "d"
+    """D"""
+    F = "f"
+    """F"""
+    G = "g"
+    """G"""
+    H = "h"
+    """H"""
+    J = "j"
+    """J"""
+    K = "k"
+    """K"""
+    L = "l"
+    """L"""
+    SEMICOLON = "semicolon"
+    """semicolon"""
+    APOSTROPHE = "apostrophe"
+    """apostrophe"""
+    GRAVE_ACCENT = "grave_accent"
+    """grave accent"""
+    BACKSLASH = "backslash"
+    """backslash"""
+    Z = "z"
+    """Z"""
+    X = "x"
+    """X"""
+    C = "c"
+    """C"""
+    V = "v"
+    """V"""
+    B = "b"
+    """B"""
+    N = "n"
+    """N"""
+    M = "m"
+    """M"""
+    COMMA = "comma"
+    """comma"""
+    DOT = "dot"
+    """full stop"""
+    SLASH = "slash"
+    """slash"""
+    ASTERISK = "asterisk"
+    """asterisk, on the number pad"""
+    SPC = "spc"
+    """the space bar"""
+    CAPS_LOCK = "caps_lock"
+    """Caps Lock"""
+    F1 = "f1"
+    """function key 1"""
+    F2 = "f2"
+    """function key 2"""
+    F3 = "f3"
+    """function key 3"""
+    F4 = "f4"
+    """function key 4"""
+    F5 = "f5"
+    """function key 5"""
+    F6 = "f6"
+    """function key 6"""
+    F7 = "f7"
+    """function key 7"""
+    F8 = "f8"
+    """function key 8"""
+    F9 = "f9"
+    """function key 9"""
+    F10 = "f10"
+    """function key 10"""
+    NUM_LOCK = "num_lock"
+    """Num Lock"""
+    SCROLL_LOCK = "scroll_lock"
+    """Scroll Lock"""
+    KP_DIVIDE = "kp_divide"
+    """slash on the number pad"""
+    KP_MULTIPLY = "kp_multiply"
+    """asterisk on the number pad"""
+    KP_SUBTRACT = "kp_subtract"
+    """minus on the number pad"""
+    KP_ADD = "kp_add"
+    """plus on the number pad"""
+    KP_ENTER = "kp_enter"
+    """Enter on the number pad"""
+    KP_DECIMAL = "kp_decimal"
+    """decimal point on the number pad"""
+    SYSRQ = "sysrq"
+    """System Request"""
+    KP_0 = "kp_0"
+    """0 on the number pad"""
+    KP_1 = "kp_1"
+    """1 on the number pad"""
+    KP_2 = "kp_2"
+    """2 on the number pad"""
+    KP_3 = "kp_3"
+    """3 on the number pad"""
+    KP_4 = "kp_4"
+    """4 on the number pad"""
+    KP_5 = "kp_5"
+    """5 on the number pad"""
+    KP_6 = "kp_6"
+    """6 on the number pad"""
+    KP_7 = "kp_7"
+    """7 on the number pad"""
+    KP_8 = "kp_8"
+    """8 on the number pad"""
+    KP_9 = "kp_9"
+    """9 on the number pad"""
+    LESS = "less"
+    """the key beside the left Shift of keyboards with one more"""
+    F11 = "f11"
+    """function key 11"""
+    F12 = "f12"
+    """function key 12"""
+    PRINT = "print"
+    """Print Screen"""
+    HOME = "home"
+    """Home"""
+    PGUP = "pgup"
+    """Page Up"""
+    PGDN = "pgdn"
+    """Page Down"""
+    END = "end"
+    """End"""
+    LEFT = "left"
+    """cursor left"""
+    UP = "up"
+    """cursor up"""
+    DOWN = "down"
+    """cursor down"""
+    RIGHT = "right"
+    """cursor right"""
+    INSERT = "insert"
+    """Insert"""
+    DELETE = "delete"
+    """Delete"""
+    STOP = "stop"
+    """Stop"""
+    AGAIN = "again"
+    """Again"""
+    PROPS = "props"
+    """Properties"""
+    UNDO = "undo"
+    """Undo"""
+    FRONT = "front"
+    """Front"""
+    COPY = "copy"
+    """Copy"""
+    OPEN = "open"
+    """Open"""
+    PASTE = "paste"
+    """Paste"""
+    FIND = "find"
+    """Find"""
+    CUT = "cut"
+    """Cut"""
+    LF = "lf"
+    """Line Feed"""
+    HELP = "help"
+    """Help"""
+    META_L = "meta_l"
+    """left Windows key"""
+    META_R = "meta_r"
+    """right Windows key"""
+    COMPOSE = "compose"
+    """Compose"""
+    PAUSE = "pause"
+    """Pause (since 2.0)"""
+    RO = "ro"
+    """Ro, on Japanese keyboards (since 2.4)"""
+    HIRAGANA = "hiragana"
+    """Hiragana (since 2.9)"""
+    HENKAN = "henkan"
+    """Henkan (since 2.9)"""
+    YEN = "yen"
+    """Yen (since 2.9)"""
+    MUHENKAN = "muhenkan"
+    """Muhenkan (since 2.12)"""
+    KATAKANAHIRAGANA = "katakanahiragana"
+    """Katakana/Hiragana (since 2.12)"""
+    KP_COMMA = "kp_comma"
+    """comma on the number pad (since 2.4)"""
+    KP_EQUALS = "kp_equals"
+    """equals sign on the number pad (since 2.6)"""
+    POWER = "power"
+    """Power (since 2.6)"""
+    SLEEP = "sleep"
+    """Sleep (since 2.10)"""
+    WAKE = "wake"
+    """Wake (since 2.10)"""
+    AUDIONEXT = "audionext"
+    """next track (since 2.10)"""
+    AUDIOPREV = "audioprev"
+    """previous track (since 2.10)"""
+    AUDIOSTOP = "audiostop"
+    """stop playing (since 2.10)"""
+    AUDIOPLAY = "audioplay"
+    """play or pause (since 2.10)"""
+    AUDIOMUTE = "audiomute"
+    """mute (since 2.10)"""
+    VOLUMEUP = "volumeup"
+    """louder (since 2.10)"""
+    VOLUMEDOWN = "volumedown"
+    """quieter (since 2.10)"""
+    MEDIASELECT = "mediaselect"
+    """media player (since 2.10)"""
+    MAIL = "mail"
+    """mail (since 2.10)"""
+    CALCULATOR = "calculator"
+    """calculator (since 2.10)"""
+    COMPUTER = "computer"
+    """file manager (since 2.10)"""
+    AC_HOME = "ac_home"
+    """home page (since 2.10)"""
+    AC_BACK = "ac_back"
+    """page back (since 2.10)"""
+    AC_FORWARD = "ac_forward"
+    """page forward (since 2.10)"""
+    AC_REFRESH = "ac_refresh"
+    """reload (since 2.10)"""
+    AC_BOOKMARKS = "ac_bookmarks"
+    """bookmarks (since 2.10)"""
+    LANG1 = "lang1"
+    """first language key (Hangul) (since 6.1)"""
+    LANG2 = "lang2"
+    """second language key (Hanja) (since 6.1)"""
+
+
+class KeyValueKind(enum.Enum):
+    """How a key is named."""
+
+    NUMBER = "number"
+    """by its number"""
+    QCODE = "qcode"
+    """by its name"""
+
+
+class InputButton(enum.Enum):
+    """Buttons of a mouse or tablet. Turning a wheel counts as pressing one and letting go."""
+
+    LEFT = "left"
+    """left"""
+    MIDDLE = "middle"
+    """middle"""
+    RIGHT = "right"
+    """right"""
+    WHEEL_UP = "wheel-up"
+    """the wheel, away from the user"""
+    WHEEL_DOWN = "wheel-down"
+    """the wheel, towards the user"""
+    SIDE = "side"
+    """at the side of the mouse (since 2.9)"""
+    EXTRA = "extra"
+    """one more (since 2.9)"""
+    WHEEL_LEFT = "wheel-left"
+    """the wheel, to the left (since 7.0)"""
+    WHEEL_RIGHT = "wheel-right"
+    """the wheel, to the right (since 7.0)"""
+
+
+class InputAxis(enum.Enum):
+    """Directions."""
+
+    X = "x"
+    """to the right"""
+    Y = "y"
+    """downwards"""
+
+
+class InputEventKind(enum.Enum):
+    """What happened."""
+
+    KEY = "key"
+    """a key"""
+    BTN = "btn"
+    """a button"""
+    REL = "rel"
+    """a mouse was moved"""
+    ABS = "abs"
+    """a tablet's pen was moved"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -1868,6 +2227,115 @@ class JobInfo(Output, kw_only=True):
     """why it failed, once it has"""
 
 
+class IntWrapper(Input, kw_only=True):
+    """A number."""
+
+    data: Int64
+    """the number"""
+
+
+class QKeyCodeWrapper(Input, kw_only=True):
+    """A key's name."""
+
+    data: QKeyCode
+    """the name"""
+
+
+class NumberKeyValue(IntWrapper, kw_only=True, tag_field="type", tag="number"):
+    """A key. Numbers are those of the PC's first set of scan codes, with 0x80 added where the keyboard sends
+    0xe0 first.
+    """
+    type: ClassVar[KeyValueKind] = KeyValueKind.NUMBER
+
+
+class QcodeKeyValue(QKeyCodeWrapper, kw_only=True, tag_field="type", tag="qcode"):
+    """A key. Numbers are those of the PC's first set of scan codes, with 0x80 added where the keyboard sends
+    0xe0 first.
+    """
+    type: ClassVar[KeyValueKind] = KeyValueKind.QCODE
+
+
+class InputKeyEvent(Input, kw_only=True):
+    """A key was pressed or let go."""
+
+    key: KeyValue
+    """the key"""
+    down: bool
+    """whether it is down now"""
+
+
+class InputBtnEvent(Input, kw_only=True):
+    """A button was pressed or let go."""
+
+    button: InputButton
+    """the button"""
+    down: bool
+    """whether it is down now"""
+
+
+class InputMoveEvent(Input, kw_only=True):
+    """A pointer was moved."""
+
+    axis: InputAxis
+    """in which direction"""
+    value: Int64
+    """how far; for a tablet where to, from 0 to 0x7fff"""
+
+
+class InputKeyEventWrapper(Input, kw_only=True):
+    """Something about a key."""
+
+    data: InputKeyEvent
+    """what"""
+
+
+class InputBtnEventWrapper(Input, kw_only=True):
+    """Something about a button."""
+
+    data: InputBtnEvent
+    """what"""
+
+
+class InputMoveEventWrapper(Input, kw_only=True):
+    """A motion."""
+
+    data: InputMoveEvent
+    """what"""
+
+
+class KeyInputEvent(InputKeyEventWrapper, kw_only=True, tag_field="type", tag="key"):
+    """Something that a user did."""
+    type: ClassVar[InputEventKind] = InputEventKind.KEY
+
+
+class BtnInputEvent(InputBtnEventWrapper, kw_only=True, tag_field="type", tag="btn"):
+    """Something that a user did."""
+    type: ClassVar[InputEventKind] = InputEventKind.BTN
+
+
+class RelInputEvent(InputMoveEventWrapper, kw_only=True, tag_field="type", tag="rel"):
+    """Something that a user did."""
+    type: ClassVar[InputEventKind] = InputEventKind.REL
+
+
+class AbsInputEvent(InputMoveEventWrapper, kw_only=True, tag_field="type", tag="abs"):
+    """Something that a user did."""
+    type: ClassVar[InputEventKind] = InputEventKind.ABS
+
+
+class MouseInfo(Output, kw_only=True):
+    """A mouse or tablet."""
+
+    name: str
+    """what it is called"""
+    index: Int64
+    """its number"""
+    current: bool
+    """whether it is what the user's mouse moves"""
+    absolute: bool
+    """whether it is told positions, not motions"""
+
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo
@@ -1928,3 +2396,11 @@ NetdevAddress: TypeAlias = InetNetdevAddress | UnixNetdevAddress | FdNetdevAddre
 
 Netdev: TypeAlias = UserNetdev | TapNetdev | SocketNetdev | StreamNetdev | DgramNetdev | HubportNetdev
 """A network back end."""
+
+KeyValue: TypeAlias = NumberKeyValue | QcodeKeyValue
+"""A key. Numbers are those of the PC's first set of scan codes, with 0x80 added where the keyboard sends 0xe0
+first.
+"""
+
+InputEvent: TypeAlias = KeyInputEvent | BtnInputEvent | RelInputEvent | AbsInputEvent
+"""Something that a user did."""

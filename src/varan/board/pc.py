@@ -43,6 +43,7 @@ from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
 from varan.devices.input.ps2_mouse import Ps2Mouse
+from varan.devices.input.ps2_sinks import KeyboardSink, MouseSink
 from varan.devices.isa import IsaBus
 from varan.devices.pci.bus import Fabric, PciBus
 from varan.devices.pci.host import PciHost
@@ -159,6 +160,8 @@ class Pc:
         self.a20 = A20Gate()
         self.keyboard = Ps2Keyboard()
         self.mouse = Ps2Mouse()
+        for sink in (KeyboardSink(self.keyboard), MouseSink(self.mouse)):
+            self.environment.input.add(sink)
         irqs = self.interrupts.lines.line(KEYBOARD_IRQ), self.interrupts.lines.line(MOUSE_IRQ)
         self.i8042 = I8042(self.keyboard, self.mouse, irqs, self.a20.switch(), request_reset)
         self.port92 = Port92(self.a20.switch(), request_reset)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.api.events import Event
 from varan.core.clock import Clock, TimerQueue
+from varan.core.input import InputHub
 from varan.core.irq import IrqLine, unconnected
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
@@ -172,5 +173,7 @@ class Environment:
     """Called on the loop when guest time goes on after a stop: a device has held back what must not change a guest
     that stands still."""
     ends: HostEnds = field(default_factory=NoEnds)
+    input: InputHub = field(default_factory=InputHub)
+    """Where what users do with keyboard and mouse arrives."""
     buses: dict[str, Bus] = field(default_factory=dict)
     """The board's buses by name."""

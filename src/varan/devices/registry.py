@@ -26,6 +26,8 @@ DRIVERS: dict[str, str] = {
     "virtio-blk-pci": "virtio.blk_pci",
     "virtio-blk-pci-non-transitional": "virtio.blk_pci",
     "virtio-blk-pci-transitional": "virtio.blk_pci",
+    "virtio-keyboard-pci": "virtio.input_pci",
+    "virtio-mouse-pci": "virtio.input_pci",
     "virtio-net-pci": "virtio.net_pci",
     "virtio-net-pci-non-transitional": "virtio.net_pci",
     "virtio-net-pci-transitional": "virtio.net_pci",
@@ -35,6 +37,7 @@ DRIVERS: dict[str, str] = {
     "virtio-serial-pci": "virtio.serial_pci",
     "virtio-serial-pci-non-transitional": "virtio.serial_pci",
     "virtio-serial-pci-transitional": "virtio.serial_pci",
+    "virtio-tablet-pci": "virtio.input_pci",
     "virtconsole": "virtio.serial_port",
     "virtserialport": "virtio.serial_port",
 }
@@ -53,6 +56,7 @@ BASES: dict[str, str] = {
     "device": "pluggable",
     "isa-device": "isa",
     "pci-device": "pci.device",
+    "virtio-input-pci": "virtio.input_pci",
     "virtio-pci": "virtio.pci",
 }
 """Abstract types of devices, likewise."""

@@ -23,6 +23,7 @@ from varan.chardev.base import Chardev
 from varan.chardev.mux import Mux
 from varan.core.clock import HostClock, TimerQueue, VirtualClock
 from varan.core.events import EventBus
+from varan.core.input import Typist
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.devices.environment import Environment, WakeCause
@@ -81,6 +82,8 @@ class Machine:
         self._ends = MachineEnds(self)
         self.environment = self._make_environment()
         """What its devices are given."""
+        self.typist = Typist(self.environment.input, self.virtual_clock, self.timers)
+        """Who presses the keys of `send-key`."""
         self.cpu_objects: list[X86Cpu] = []
         """The vCPUs in the object tree."""
         self.drives = Drives(self._ends.secrets, self._ends.throttle_groups)
