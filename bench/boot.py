@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.initrd import make_initrd
@@ -14,6 +15,10 @@ from bench.measure import Comparison, in_turns, seconds_until
 READY = b"userspace is here"
 INIT = f"echo {READY.decode()}\nwhile true; do sleep 1; done\n"
 LIMIT = 120.0
+WITH_DEVICES = """
+until [ -e /sys/class/net/eth0 ] && dd if=/dev/vda of=/dev/null bs=4k count=1 2>/dev/null; do usleep 1000; done
+"""
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net")
 COMMAND_LINES = {
     "console=ttyS0": "console=ttyS0",
     "console=ttyS0, devices off": "console=ttyS0 nolapic noapic acpi=off pci=off tsc=reliable mitigations=off",
@@ -27,12 +32,19 @@ def measure(rounds: int = 5) -> list[Comparison]:
     with tempfile.TemporaryDirectory() as directory:
         initrd = Path(directory) / "initrd"
         initrd.write_bytes(make_initrd(INIT, busybox))
-        return [_compare(label, line, kernel, initrd, rounds) for label, line in COMMAND_LINES.items()]
+        rows = [_compare(label, line, kernel, initrd, rounds) for label, line in COMMAND_LINES.items()]
+        initrd.write_bytes(make_initrd(WITH_DEVICES + INIT, busybox, modules=MODULES))
+        disk = Path(directory) / "disk.raw"
+        disk.write_bytes(bytes(1 << 20))
+        devices = ["-drive", f"file={disk},format=raw,if=virtio"]
+        devices += ["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="]
+        label = "console=ttyS0, virtio disk and network found"
+        return [*rows, _compare(label, "console=ttyS0", kernel, initrd, rounds, devices)]
 
 
-def _compare(label: str, line: str, kernel: Path, initrd: Path, rounds: int) -> Comparison:
+def _compare(label: str, line: str, kernel: Path, initrd: Path, rounds: int, devices: Sequence[str] = ()) -> Comparison:
     common = ["-m", "256", "-kernel", str(kernel), "-initrd", str(initrd), "-append", line]
-    common += ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]
+    common += ["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", *devices]
     varan = [str(Path(sys.executable).with_name("varan-system-x86_64")), "-accel", "unicorn", *common]
     qemu = ["qemu-system-x86_64", "-accel", "tcg", *common]
     ours, theirs = in_turns(
