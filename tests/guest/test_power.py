@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.initrd import make_initrd
-from tests.support.kernel import need_busybox, need_kernel
+from tests.support.linux_guest import linux, until
 
 from varan.api import events
 from varan.api.values import RunState, ShutdownCause
-from varan.embed.local import EventListener
-from varan.embed.vm import Machine
 from varan.errors import GenericError
-from varan.machine.spec import BootSpec, MachineSpec
 
 pytestmark = pytest.mark.linux
 
-APPEND = "console=ttyS0 panic=-1 quiet"
 READY = "GUEST-READY"
 WAIT_FOR_BUTTON = f"""
 button=$(grep -A5 'Name="Power Button"' /proc/bus/input/devices | grep -o 'event[0-9]*')
@@ -55,38 +47,6 @@ read line
 echo 0 > /sys/bus/pci/slots/6/power
 read line
 """
-
-
-@asynccontextmanager
-async def linux(
-    folder: Path, script: str, modules: Sequence[str] = (), acpi: bool = True, cpus: int = 1
-) -> AsyncIterator[tuple[Machine, EventListener]]:
-    """A machine whose kernel runs `script`, and its events."""
-    initrd = folder / "initrd"
-    initrd.write_bytes(make_initrd(script, need_busybox(), modules=modules))
-    spec = MachineSpec(
-        memory=256 << 20,
-        acpi=acpi,
-        cpus=cpus,
-        accelerators=(("unicorn", {}),),
-        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
-        serials=("serial0",),
-    )
-    async with (
-        Machine(spec=spec) as vm,
-        vm.qmp.listen() as listener,
-    ):
-        await vm.start()
-        yield vm, listener
-
-
-async def until(listener: EventListener, kind: type[events.Event]) -> events.Event:
-    """The next event of a kind."""
-    async with asyncio.timeout(60):
-        async for event in listener:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError(f"the machine ended without {kind.__name__}")
 
 
 async def test_a_guest_that_powers_off_ends_its_machine(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Machine:
         cpus: int = 1,
         cpu_model: str | None = None,
         accel: str | None = None,
+        acpi: bool = True,
         name: str | None = None,
         uuid: uuid_module.UUID | str | None = None,
         qmp: str | None = None,
@@ -69,11 +70,11 @@ class Machine:
 
         `disks`: virtio disks, each an image's name or its options (`docs/block.md`).
 
-        `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `qmp`: an
-        address where other programs may connect ("unix:vm.sock"). With neither `kernel` nor `demo=False` the built-in
-        demonstration guest boots. `chardevs`, `netdevs` and `devices` are what `-chardev`, `-netdev` and `-device` take
-        on the command line ("null,id=c0", "user,id=n0", "virtio-net-pci,netdev=n0"). `spec` describes everything at
-        once instead of all the others. Raises ValueError.
+        `accel`: "unicorn" or "kvm", with options as on the command line; None takes the best sensible one. `acpi`:
+        whether the guest finds ACPI. `qmp`: an address where other programs may connect ("unix:vm.sock"). With neither
+        `kernel` nor `demo=False` the built-in demonstration guest boots. `chardevs`, `netdevs` and `devices` are what
+        `-chardev`, `-netdev` and `-device` take on the command line ("null,id=c0", "user,id=n0",
+        "virtio-net-pci,netdev=n0"). `spec` describes everything at once instead of all the others. Raises ValueError.
         """
         if spec is None:
             spec = MachineSpec(
@@ -83,6 +84,7 @@ class Machine:
                 drives=tuple(_drive(number, disk) for number, disk in enumerate(disks)),
                 cpus=cpus,
                 cpu_model=cpu_model,
+                acpi=acpi,
                 accelerators=(_accelerator(accel),) if accel else (),
                 boot=BootSpec(
                     kernel=os.fspath(kernel) if kernel is not None else None,
