@@ -79,10 +79,18 @@ class VirtioRng(VirtioDevice[RngState]):
             queue.set_notification(True)
         else:
             written = chain.scatter(data[: self._allowance])
-            self.state.spent += written
+            self._spend(written)
             queue.push(chain, written)
             queue.notify()
             self._serve()
+
+    def _spend(self, count: int) -> None:
+        if self._max_bytes is None:
+            return
+        self.state.spent += count
+        if self.state.period_end is None:
+            self.state.period_end = self._clock.now() + self._period
+            self._timer.arm(self.state.period_end)
 
     @property
     def _allowance(self) -> int:
@@ -99,9 +107,6 @@ class VirtioRng(VirtioDevice[RngState]):
             self._waiting = self._next()
         if self._waiting is None:
             return
-        if self._max_bytes is not None and self.state.period_end is None:
-            self.state.period_end = self._clock.now() + self._period
-            self._timer.arm(self.state.period_end)
         if self._allowance:
             self._fetching = True
             room = sum(len(view) for view in self._waiting.writable)
