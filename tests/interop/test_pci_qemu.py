@@ -21,6 +21,11 @@ DEVICES = (
     ("pci-bridge", "inner", "br", {"addr": "2", "chassis_nr": "2"}),
     ("i6300esb", "watchdog", "pci.0", {"addr": "6"}),
     ("virtio-rng-pci-non-transitional", "random", "pci.0", {"addr": "9"}),
+    ("virtio-balloon-pci-non-transitional", "balloon", "pci.0", {"addr": "a"}),
+    ("virtio-serial-pci-non-transitional", "serial", "pci.0", {"addr": "b"}),
+    ("virtio-keyboard-pci", "keyboard", "pci.0", {"addr": "c"}),
+    ("virtio-mouse-pci", "mouse", "pci.0", {"addr": "d"}),
+    ("virtio-tablet-pci", "tablet", "pci.0", {"addr": "e"}),
     ("virtio-net-pci-non-transitional", "modern", "pci.0", {"addr": "8", "romfile": ""}),
 )
 LEFT_OUT = {"pci-bridge": ",shpc=off,msi=off"}

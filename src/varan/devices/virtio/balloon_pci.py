@@ -64,6 +64,7 @@ class VirtioBalloonPci(VirtioPciDevice, Balloon):
     class_code = 0x00FF00
     transitional_id = 0x1002
     properties = (
+        Property("vectors", "uint32", "MSI-X vectors, 0 for none", default=0),
         Property("deflate-on-oom", "bool", "the guest takes pages back rather than run out of memory", default=False),
         Property("free-page-reporting", "bool", "the guest reports free pages, which the host gets", default=False),
         Property("page-poison", "bool", "the guest tells what it fills free pages with", default=True),
