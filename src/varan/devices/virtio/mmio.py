@@ -1,7 +1,7 @@
 """Virtio over memory-mapped registers (VIRTIO 1.2, 4.2), version 2: for boards without PCI.
 
-The board says where the registers are and which interrupt line they drive; a guest learns of it from its device tree
-or its command line (Linux: `virtio_mmio.device=512@0xfeb00000:5`).
+The board says where the registers are and which interrupt line they drive; a guest learns of it from its device tree,
+its command line (Linux: `virtio_mmio.device=512@0xfeb00000:5`) or ACPI (Linux: a device with _HID "LNRO0005").
 """
 
 from __future__ import annotations
