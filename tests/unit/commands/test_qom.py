@@ -12,7 +12,7 @@ import pytest
 import varan
 from varan.api.values import RngBuiltinObjectOptions
 from varan.errors import GenericError, QmpError, VaranError
-from varan.machine.spec import BootSpec, ChardevSpec, DeviceSpec, MachineSpec, ObjectSpec, Topology
+from varan.machine.spec import BlockdevSpec, BootSpec, ChardevSpec, DeviceSpec, MachineSpec, ObjectSpec, Topology
 
 
 @pytest.fixture
@@ -286,12 +286,14 @@ async def test_disks_go_at_the_rate_of_a_throttle_group_which_then_stays(tmp_pat
         memory=16 << 20,
         objects=(ObjectSpec("throttle-group", "slow", limits), ObjectSpec("throttle-group", "idle", limits)),
         blockdevs=(
-            {
-                "driver": "throttle",
-                "node-name": "d",
-                "throttle-group": "slow",
-                "file": {"driver": "file", "filename": str(tmp_path / "disk")},
-            },
+            BlockdevSpec(
+                {
+                    "driver": "throttle",
+                    "node-name": "d",
+                    "throttle-group": "slow",
+                    "file": {"driver": "file", "filename": str(tmp_path / "disk")},
+                }
+            ),
         ),
     )
     async with varan.Machine(spec=spec) as machine:
