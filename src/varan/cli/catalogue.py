@@ -79,7 +79,7 @@ def device_settings(driver: str) -> str:
     """What -device DRIVER,help prints. Raises UsageError for a driver there is not."""
     from varan.devices import listing, registry
 
-    cls = registry.find(driver)
+    cls = registry.find_driver(driver)
     if cls is None or cls.abstract:
         raise UsageError(f"'{driver}' is not a valid device model name")
     return listing.settings(cls)

@@ -19,6 +19,8 @@ def drivers() -> str:
         assert cls is not None
         if cls.user_creatable:
             bus = f", bus {cls.bus_type}" if cls.bus_type else ""
+            short = [alias for alias, full in registry.ALIASES.items() if full == name]
+            bus += "".join(f', alias "{alias}"' for alias in short)
             description = f', desc "{cls.description}"' if cls.description else ""
             lines.append(f'name "{name}"{bus}{description}')
     return "\n".join(lines)

@@ -43,6 +43,12 @@ DRIVERS: dict[str, str] = {
 }
 """The module below `varan.devices` that has each type of `-device` and `device_add`."""
 
+ALIASES: dict[str, str] = {
+    f"virtio-{kind}": f"virtio-{kind}-pci"
+    for kind in ("balloon", "blk", "keyboard", "mouse", "net", "rng", "serial", "tablet")
+}
+"""Shorter names that `-device` and `device_add` take too."""
+
 OBJECTS: dict[str, str] = {
     "filter-dump": "backends.filter_dump",
     "rng-builtin": "backends.rng",
@@ -71,6 +77,11 @@ def find(name: str) -> type[PluggableDevice] | None:
     """The type of devices called `name`, None when there is none."""
     module = DRIVERS.get(name) or BASES.get(name) or FIXED.get(name)
     return _load(module, name, PluggableDevice) if module is not None else None
+
+
+def find_driver(name: str) -> type[PluggableDevice] | None:
+    """The type that `-device` means by `name`, a shorter name perhaps; None when there is none."""
+    return find(ALIASES.get(name, name))
 
 
 def find_object(name: str) -> type[UserObject] | None:

@@ -201,7 +201,7 @@ def _saved_name(device: PluggableDevice) -> str:
 
 
 def _find_type(driver: str) -> type[PluggableDevice]:
-    cls = registry.find(driver) or registry.all_types().get(driver)
+    cls = registry.find_driver(driver) or registry.all_types().get(driver)
     if cls is None or not issubclass(cls, PluggableDevice):
         raise GenericError(f"'{driver}' is not a valid device model name")
     if cls.abstract:

@@ -7,7 +7,7 @@ from tests.support.pci import PciRig
 from tests.support.virtio_driver import GuestMemory
 
 from varan.core.state import decode, encode
-from varan.devices import registry
+from varan.devices import listing, registry
 from varan.devices.pci import registers as r
 from varan.devices.pci.device import PciDevice
 
@@ -37,6 +37,14 @@ async def plugged(rig: PciRig, name: str) -> PciDevice:
     await device.acquire(rig.environment)
     rig.bus.plug(device, rig.environment)
     return device
+
+
+def test_short_names_mean_devices_on_pci() -> None:
+    for alias, name in registry.ALIASES.items():
+        found = registry.find_driver(alias)
+        assert found is not None and found.type_name == name
+        assert f'name "{name}", bus PCI, alias "{alias}"' in listing.drivers()
+    assert registry.find_driver("virtio-nothing") is None
 
 
 @pytest.mark.parametrize("name", IDENTITIES)

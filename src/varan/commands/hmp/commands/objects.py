@@ -32,7 +32,7 @@ async def device_add(session: HmpSession, device: str) -> str:
     if driver is None:
         raise HmpError("Parameter 'driver' is missing")
     if _HELP & settings.keys():
-        return _settings(registry.find(driver), f"'{driver}' is not a valid device model name")
+        return _settings(registry.find_driver(driver), f"'{driver}' is not a valid device model name")
     spec = DeviceSpec(driver, settings.pop("id", None), settings.pop("bus", None), settings)
     await session.machine.peripherals.add(spec, hotplug=True)
     return ""
