@@ -6,14 +6,16 @@ requests go through it, so that this is where they can be counted, held back, or
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any
 
 from varan.block import request
 from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
+from varan.block.gate import Gate
 from varan.block.graph import Graph
-from varan.block.lazy import asyncio
 
 SLOW = 0.05
 """Seconds: a write to the host's memory that takes longer had to wait."""
@@ -22,7 +24,7 @@ PATIENCE = 1.0
 
 
 class BlockBackend:
-    """See the module's text. All methods are called on the graph's loop, `read_now` on any thread."""
+    """See the module's text. All methods are called on the graph's loop, `read_now` and `write_now` on any thread."""
 
     def __init__(
         self, graph: Graph, name: str, node: Node | None = None, *, writeback: bool = True, serial: str = ""
@@ -38,14 +40,36 @@ class BlockBackend:
         """Serial number of a device that was given none."""
         self.user: str | None = None
         """The device that uses it, for messages ("device 'disk0'")."""
-        self.in_flight = 0
-        """Requests that have begun and not ended."""
+        self.lock: AbstractContextManager[Any] = contextlib.nullcontext()
+        """Held by whoever calls `read_now` and `write_now`."""
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
-        self._quick_writes = False
+        self._writes = self._quick_writes = False
         self._patient_from = 0.0
-        self._drained: asyncio.Future[None] | None = None
+        self._gate = Gate()
+        self._keeps = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have begun and not ended."""
+        return self._gate.inside
+
+    def keep(self) -> None:
+        """Hold the medium from now on, whether a device uses it or not, until `close`. Raises BlockError."""
+        if self.node is not None:
+            self._edge = self._graph.attach(
+                self.node, f"drive '{self.name}'", Permission.NONE, Permission.ALL, owner=self
+            )
+        self._keeps = True
+
+    async def close(self) -> None:
+        """Let go of the medium. No device uses it any more. Raises BlockError when it cannot be flushed."""
+        self._keeps = False
+        self.node = None
+        edge, self._edge = self._edge, None
+        if edge is not None:
+            await self._graph.detach(edge)
 
     def attach(self, user: str, *, write: bool, share_write: bool = False) -> None:
         """Let a device use the medium. Raises BlockError when another one does, or the medium does not allow it."""
@@ -55,20 +79,57 @@ class BlockBackend:
             wanted = Permission.CONSISTENT_READ | (Permission.WRITE if write else Permission.NONE)
             shared = Permission.CONSISTENT_READ | Permission.WRITE_UNCHANGED | Permission.RESIZE
             shared |= Permission.WRITE if share_write else Permission.NONE
-            self._edge = self._graph.attach(self.node, user, wanted, shared)
-            self._quick = self.node
-            options = self.node.options
-            self._quick_writes = write and options.cache_writeback and options.detect_zeroes == "off"
+            if self._edge is None:
+                self._edge = self._graph.attach(self.node, user, wanted, shared, owner=self)
+            else:
+                self._graph.change(self._edge, wanted, shared)
+                self._edge.parent = user
         self.user = user
+        self._writes = write
+        self._resume_quick()
+
+    def _resume_quick(self) -> None:
+        """Let threads reach the medium, where that is allowed now."""
+        if self._gate.shut or self.user is None or self.node is None:
+            return
+        options = self.node.options
+        self._quick_writes = self._writes and options.cache_writeback and options.detect_zeroes == "off"
+        self._quick = self.node
 
     async def detach(self) -> None:
         """The device is gone; what it has begun ends first. Raises BlockError when the medium cannot be flushed."""
         await self.drain()
         self.user = None
         self._quick = None
+        if self._keeps and self._edge is not None:
+            await self._medium().flush()
+            self._graph.change(self._edge, Permission.NONE, Permission.ALL)
+            self._edge.parent = f"drive '{self.name}'"
+            return
         edge, self._edge = self._edge, None
         if edge is not None:
             await self._graph.detach(edge)
+
+    # While the graph below changes (`varan.block.rewire`).
+
+    def hold(self) -> None:
+        """Let no request into the graph until `release`."""
+        self._gate.close()
+        with self.lock:
+            self._quick = None
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        await self._gate.emptied()
+
+    def release(self) -> None:
+        """Requests go on."""
+        self._gate.open()
+        self._resume_quick()
+
+    def moved(self, node: Node) -> None:
+        """Another node is the medium."""
+        self.node = node
 
     @property
     def present(self) -> bool:
@@ -114,45 +175,47 @@ class BlockBackend:
 
     async def read(self, offset: int, buffers: Buffers) -> None:
         """Fill `buffers` from `offset`. Raises BlockError."""
-        await self._tracked(request.read(self._medium(), offset, buffers))
+        await self._tracked(request.read, offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, *, stable: bool = False) -> None:
         """Write `buffers` at `offset`; `stable`: on stable storage when it returns. Raises BlockError."""
         flags = Write.FUA if stable else Write.NONE
-        await self._tracked(request.write(self._medium(), offset, buffers, flags))
+        await self._tracked(request.write, offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, *, unmap: bool, stable: bool = False) -> None:
         """Make the range read as zeros; `unmap`: its space may be given back. Raises BlockError."""
         flags = Write.MAY_UNMAP if unmap else Write.NONE
         flags |= Write.FUA if stable else Write.NONE
-        await self._tracked(request.zero(self._medium(), offset, length, flags))
+        await self._tracked(request.zero, offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:
         """The range's content matters no more. Raises BlockError."""
-        await self._tracked(request.discard(self._medium(), offset, length))
+        await self._tracked(request.discard, offset, length)
 
     async def flush(self) -> None:
         """Put what was written on stable storage. Raises BlockError."""
-        await self._tracked(self._medium().flush())
+        await self._tracked(_flush)
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
-        while self.in_flight:
-            if self._drained is None:
-                self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+        await self._gate.emptied()
 
     def _medium(self) -> Node:
         if self.node is None:
             raise BlockError(ErrorKind.NOT_FOUND, "there is no medium", where=self.name)
         return self.node
 
-    async def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
-        self.in_flight += 1
+    async def _tracked(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        gate = self._gate
+        if gate.shut:
+            await gate.enter()
+        else:
+            gate.inside += 1
         try:
-            await work
+            await work(self._medium(), *arguments)
         finally:
-            self.in_flight -= 1
-            if not self.in_flight and self._drained is not None:
-                drained, self._drained = self._drained, None
-                drained.set_result(None)
+            gate.leave()
+
+
+async def _flush(node: Node) -> None:
+    await node.flush()

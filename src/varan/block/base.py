@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 
 from varan.errors import VaranError
-from varan.light import TYPE_CHECKING, Enum, IntFlag, field, record
+from varan.light import TYPE_CHECKING, Enum, IntFlag, Protocol, field, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -193,6 +193,8 @@ class Node(abc.ABC):
     """The driver's name in options ("qcow2")."""
     listens: bool = False
     """Whether `event` does anything: those with nothing to say to it need not call."""
+    changes_hidden: bool = False
+    """It is a backing file, and an image above it decides all that is being written to it (a job sees to that)."""
 
     def __init__(self, options: OpenOptions) -> None:
         self.options = options
@@ -260,6 +262,13 @@ class Node(abc.ABC):
     async def close(self) -> None:
         """Write back metadata and release; children are closed by the graph afterwards."""
 
+    async def finish_writing(self) -> None:
+        """The node is about to become read-only: leave nothing unfinished. Raises BlockError."""
+        await self.flush()
+
+    async def reopened(self) -> None:
+        """`read_only` has changed; the files below are as they must be. Nothing is under way. Raises BlockError."""
+
     def implied_children(self) -> Sequence[ImpliedChild]:
         """The children that the image names. The graph opens those that no option gave and adds them to `children`."""
         return ()
@@ -303,6 +312,22 @@ def backing_permissions(wanted: Permission, shared: Permission) -> tuple[Permiss
     return wanted & Permission.CONSISTENT_READ, tolerated
 
 
+class Holder(Protocol):
+    """Who holds a node from outside of the graph and sends requests (a back end, a job)."""
+
+    def hold(self) -> None:
+        """Send no further requests until `release`; may be called several times, as `release` then is."""
+
+    async def idle(self) -> None:
+        """Return when no request is under way. Called while held."""
+
+    def release(self) -> None:
+        """Go on."""
+
+    def moved(self, node: Node) -> None:
+        """The edge leads to another node from now on. Called while held."""
+
+
 @record(slots=True, eq=False)
 class Edge:
     """A parent's hold on a child node. I/O goes through the child directly; the edge says what is allowed."""
@@ -313,6 +338,8 @@ class Edge:
     shared: Permission
     parent: str = ""
     """Who holds it, for messages ("node 'disk0'", "device 'ide0'")."""
+    owner: Node | Holder | None = None
+    """Who holds it: the node above, or who sends requests from outside. None: somebody who cannot be held back."""
 
 
 @record(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from varan.block.permissions import conflict, together, words
 from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Edges:
@@ -34,9 +34,9 @@ class Edges:
         """Take an edge away. What it kept others from is free again."""
         parents = self._parents[edge.node]
         parents.remove(edge)
+        self.settle(edge.node)
         if not parents:
             del self._parents[edge.node]
-        self.settle(edge.node)
 
     def change(self, edge: Edge, permissions: Permission, shared: Permission) -> None:
         """Want and share something else through an edge. Raises BlockError."""
@@ -47,6 +47,33 @@ class Edges:
         except BlockError:
             edge.permissions, edge.shared = before
             raise
+
+    def move(self, moved: Sequence[Edge], node: Node, dropped: Sequence[Edge] = ()) -> None:
+        """Let edges lead to `node`, and take `dropped` away, all at once. Raises BlockError, nothing changed."""
+        before = [(edge, edge.node) for edge in moved]
+        parents = self._parents
+        touched = {edge.node: list(parents.get(edge.node, ())) for edge in (*moved, *dropped)}
+        touched.setdefault(node, list(parents.get(node, ())))
+        for edge in (*moved, *dropped):
+            parents[edge.node].remove(edge)
+        for edge in moved:
+            edge.node = node
+        parents.setdefault(node, []).extend(moved)
+        settled: list[Node] = []
+        try:
+            for each in (node, *(other for other in touched if other is not node)):
+                self.settle(each)
+                settled.append(each)
+        except BlockError:
+            for edge, old in before:
+                edge.node = old
+            parents.update(touched)
+            for each in settled:
+                self.settle(each)
+            raise
+        for each in touched:
+            if not parents[each]:
+                del parents[each]
 
     def settle(self, node: Node) -> None:
         """Work out anew what `node` and all below it need. Raises BlockError with everything as it was."""
@@ -71,6 +98,8 @@ class Edges:
             new = node.child_permissions(role, wanted, shared)
             if edge.node.options.force_share:
                 new = new[0], Permission.ALL
+            elif role == "backing" and edge.node.changes_hidden:
+                new = new[0], new[1] | Permission.WRITE | Permission.RESIZE
             if new != (edge.permissions, edge.shared):
                 undo.append(_edge_restorer(edge))
                 edge.permissions, edge.shared = new

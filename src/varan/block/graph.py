@@ -15,6 +15,7 @@ from varan.block.base import (
     Driver,
     Edge,
     ErrorKind,
+    Holder,
     ImpliedChild,
     Node,
     OpenOptions,
@@ -22,6 +23,7 @@ from varan.block.base import (
     no_secrets,
 )
 from varan.block.edges import Edges
+from varan.block.lazy import Lock
 from varan.block.naming import AutomaticNames, relative_to
 from varan.block.options import Flat, driver_options, expand, flatten, inherited, invalid, take_child, take_common
 from varan.block.request import read_bytes
@@ -62,7 +64,10 @@ class Graph:
     def __init__(self, *, secret: Callable[[str], bytes] = no_secrets, inline: bool = False) -> None:
         """`inline`: block the calling thread in system calls instead of using worker threads (tools)."""
         self.nodes: dict[str, Node] = {}
-        self._edges = Edges()
+        self.edges = Edges()
+        """Who holds whom."""
+        self.changing = Lock()
+        """Held while nodes that are in use change places (`varan.block.rewire`)."""
         self._names = AutomaticNames()
         self.throttle_groups: dict[str, ThrottleGroup] = {}
         """By id: what `throttle` nodes share."""
@@ -117,7 +122,7 @@ class Graph:
         (everything is closed nevertheless)."""
         edge = self._held.pop(node)
         if edge is not None:
-            self._edges.detach(edge)
+            self.edges.detach(edge)
         await self._release(node)
 
     async def close_all(self) -> None:
@@ -131,26 +136,32 @@ class Graph:
         if failure is not None:
             raise failure
 
-    def attach(self, node: Node, user: str, permissions: Permission, shared: Permission) -> Edge:
+    def disown(self, node: Node) -> None:
+        """Hold an opened node no more; it stays as long as somebody else holds it."""
+        self._held.pop(node)
+
+    def attach(
+        self, node: Node, user: str, permissions: Permission, shared: Permission, owner: Holder | None = None
+    ) -> Edge:
         """Hold `node` for `user` ("device 'ide0'"). Raises BlockError when others do not tolerate it."""
         if node.options.force_share:
             shared = Permission.ALL
-        edge = Edge(node, "root", permissions, shared, user)
-        self._edges.attach(edge)
+        edge = Edge(node, "root", permissions, shared, user, owner)
+        self.edges.attach(edge)
         return edge
 
     async def detach(self, edge: Edge) -> None:
         """Give up a hold; a node that nobody holds any more is closed."""
-        self._edges.detach(edge)
+        self.edges.detach(edge)
         await self._release(edge.node)
 
     def change(self, edge: Edge, permissions: Permission, shared: Permission) -> None:
         """Want and share something else through an edge. Raises BlockError, with everything as it was."""
-        self._edges.change(edge, permissions, shared)
+        self.edges.change(edge, permissions, shared)
 
     def parents(self, node: Node) -> list[Edge]:
         """Who holds `node`."""
-        return self._edges.parents(node)
+        return self.edges.parents(node)
 
     def node(self, name: str) -> Node:
         """The node called `name`. Raises BlockError (NOT_FOUND)."""
@@ -174,7 +185,7 @@ class Graph:
                 parent.children[role] = old
             raise
         if old is not None:
-            self._edges.detach(old)
+            self.edges.detach(old)
             await self._release(old.node)
 
     def _adopt(self, parent: Node, role: str, child: Node) -> None:
@@ -183,12 +194,12 @@ class Graph:
         wanted, shared = parent.child_permissions(role, *parent.granted)
         if child.options.force_share:
             shared = Permission.ALL
-        edge = Edge(child, role, wanted, shared, f"node '{parent.node_name}' (as its {role})")
-        self._edges.attach(edge)
+        edge = Edge(child, role, wanted, shared, f"node '{parent.node_name}' (as its {role})", parent)
+        self.edges.attach(edge)
         parent.children[role] = edge
 
     async def _release(self, node: Node) -> None:
-        if node in self._held or self._edges.parents(node) or self.nodes.get(node.node_name) is not node:
+        if node in self._held or self.edges.parents(node) or self.nodes.get(node.node_name) is not node:
             return
         del self.nodes[node.node_name]
         failure: BlockError | None = None
@@ -211,7 +222,7 @@ class Graph:
     async def _drop(self, children: dict[str, Edge]) -> None:
         failure: BlockError | None = None
         for edge in children.values():
-            self._edges.detach(edge)
+            self.edges.detach(edge)
             try:
                 await self._release(edge.node)
             except BlockError as error:
@@ -230,13 +241,13 @@ class Graph:
             await self._open_children(driver, flat, common, place, children)
             common.driver_options = driver_options(flat, driver)
             common.probed = probed
-            common.node_name = self._name(common)
+            common.node_name = self.free_name(common.node_name)
             _inherit_read_only(common, children)
             for edge in children.values():
                 wanted, shared = driver.opening_permissions(edge.role, common.read_only)
                 shared = Permission.ALL if edge.node.options.force_share else shared
                 edge.parent = f"node '{common.node_name}' (as its {edge.role})"
-                self._edges.change(edge, wanted, shared)
+                self.edges.change(edge, wanted, shared)
             node = await driver.open(common, children)
         except BaseException:
             await self._abandon(children)
@@ -247,6 +258,8 @@ class Graph:
     async def _complete(self, node: Node, common: OpenOptions, overrides: Flat, place: _Place) -> Node:
         """Register a node that its driver made, and open the children that its image names."""
         node.node_name = common.node_name or ""
+        for edge in node.children.values():
+            edge.owner = node
         if node.node_name in self.nodes:
             # Another one of that name was opened while this one's driver was at work.
             await node.close()
@@ -264,7 +277,7 @@ class Graph:
             if overrides and "backing" not in node.children:
                 raise BlockError(ErrorKind.INVALID, "the image names no backing file to open so", where=node.filename)
             await node.children_ready()
-            self._edges.settle(node)
+            self.edges.settle(node)
         except BaseException:
             await self._abandon_node(node)
             raise
@@ -347,12 +360,12 @@ class Graph:
         else:
             child = await self._open(value, place.below(common, role, role.probed))
         edge = Edge(child, role.name, Permission.NONE, Permission.ALL, f"a new node (as its {role.name})")
-        self._edges.attach(edge)
+        self.edges.attach(edge)
         children[role.name] = edge
         return True
 
-    def _name(self, common: OpenOptions) -> str:
-        name = common.node_name
+    def free_name(self, name: str | None) -> str:
+        """`name`, or an automatic one. Raises BlockError when a node is called so already."""
         if name is None:
             return self._names.next()
         if name in self.nodes:

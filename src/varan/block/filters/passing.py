@@ -11,8 +11,12 @@ class PassingNode(Node):
     def __init__(self, options: OpenOptions, child: Edge) -> None:
         super().__init__(options)
         self.children[child.role] = child
-        self._child = child.node
+        self._edge = child
         self.listens = child.node.listens
+
+    @property
+    def _child(self) -> Node:
+        return self._edge.node
 
     @property
     def length(self) -> int:

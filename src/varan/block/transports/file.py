@@ -257,6 +257,19 @@ class FileNode(Node):
         self._length = max(self._length, offset + count)
         return count
 
+    async def reopened(self) -> None:
+        """The same file by another description: a lock belongs to a description, and so does the right to write."""
+        fd = _open_fd(self._path, self.options)
+        try:
+            if self._lock is not None:
+                ImageLock(fd, self._path).apply(*self.granted)
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino, status.st_rdev) != self._identity:
+                raise BlockError(ErrorKind.IO, "there is another file of that name now", where=self._path)
+            os.dup2(fd, self._fd, inheritable=False)
+        finally:
+            os.close(fd)
+
     async def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:

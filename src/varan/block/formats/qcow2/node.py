@@ -345,6 +345,17 @@ class Qcow2Node(Node):
             self._preallocated = await detect_preallocation(self)
         return self._preallocated
 
+    async def finish_writing(self) -> None:
+        from varan.block.formats.qcow2.opening import finish
+
+        await finish(self)
+        await self.metadata.flush_file()
+
+    async def reopened(self) -> None:
+        from varan.block.formats.qcow2.opening import reopen
+
+        await reopen(self)
+
     async def close(self) -> None:
         from varan.block.formats.qcow2.opening import finish
 

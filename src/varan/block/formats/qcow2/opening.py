@@ -129,6 +129,20 @@ def _pass_discards(node: Qcow2Node) -> None:
     metadata.freed = discard
 
 
+async def reopen(node: Qcow2Node) -> None:
+    """Begin anew from what the file says, in the node's new mode. Raises BlockError."""
+    if node.cleaning is not None:
+        node.cleaning.cancel()
+    node.compression.close()
+    node.observers.clear()
+    node.close_hooks.clear()
+    node.bitmaps = None
+    node.header = await read_header(node.file)
+    node.metadata = Metadata(node.header, node.file, node.file, node.options.driver_options)
+    node.set_length(node.header.size & ~(q.SECTOR - 1))
+    await prepare(node)
+
+
 async def finish(node: Qcow2Node) -> None:
     """Leave a clean image: hooks, metadata, whole sectors. Raises BlockError; what must be released is."""
     if node.cleaning is not None:
