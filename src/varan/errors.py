@@ -73,6 +73,28 @@ class DeviceNotFound(QmpError):
         super().__init__(device=device)
 
 
+class NodeNotFound(DeviceNotFound):
+    """Neither a device nor a block node: a `DeviceNotFound` that later protocols count among the general errors."""
+
+    template = "Cannot find device='{device}' nor node-name='{device}'"
+    class_name = "DeviceNotFound"
+    lasting_class = "GenericError"
+
+
+class BaseNotFound(QmpError):
+    template = "Can't find '{base}' in the backing chain"
+
+    def __init__(self, base: str) -> None:
+        super().__init__(base=base)
+
+
+class DeviceHasNoMedium(QmpError):
+    template = "Device '{device}' has no medium"
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device=device)
+
+
 class DeviceNotActive(QmpError):
     template = "No {device} device has been activated"
 
@@ -80,11 +102,22 @@ class DeviceNotActive(QmpError):
         super().__init__(device=device)
 
 
-class DeviceInUse(QmpError):
-    template = "Device '{device}' is in use"
+class BlockJobNotActive(DeviceNotActive):
+    """There is no such block job."""
 
-    def __init__(self, device: str) -> None:
-        super().__init__(device=device)
+    template = "Block job '{device}' not found"
+    class_name = "DeviceNotActive"
+    lasting_class = "DeviceNotActive"
+
+
+class DeviceInUse(QmpError):
+    """`reason`: a sentence of its own, for those who read sentences."""
+
+    template = "{reason}"
+
+    def __init__(self, device: str, reason: str | None = None) -> None:
+        super().__init__(reason=reason or f"Device '{device}' is in use")
+        self.data = {"device": device}
 
 
 class DeviceEncrypted(QmpError):

@@ -16,6 +16,7 @@ from typing import Any
 from varan.accel.base import HALTED, Exit, Vcpu
 from varan.accel.state import Activity, CpuState
 from varan.api.values import CommandLineOptionInfo, ShutdownCause
+from varan.block.crypto.secret import Secrets
 from varan.chardev.base import Chardev
 from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
@@ -27,6 +28,7 @@ from varan.core.qom import Container
 from varan.devices.environment import Environment, WakeCause
 from varan.jobs.manager import JobManager
 from varan.machine.cpus import cpu_type
+from varan.machine.drives import Drives
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
@@ -139,6 +141,7 @@ class FakeMachine:
         self.chardevs: dict[str, Chardev] = {}
         self.network = Network()
         self.jobs = JobManager(self.events.emit)
+        self.drives = Drives(Secrets(), {}, self.lock)
         self.accelerator: Any = SimpleNamespace(
             name=accelerator, description="runs nothing", cpu_models=lambda: ["max"], synchronous_mmu=True
         )
@@ -187,6 +190,7 @@ class FakeMachine:
     async def __aexit__(self, *exception: object) -> None:
         await self.lifecycle.close()
         await self.jobs.close()
+        await self.drives.close()
         await self.network.close()
         self.ram.close()
 

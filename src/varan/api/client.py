@@ -14,6 +14,19 @@ from .commands import (
     COMMANDS,
     CommandInfo,
     BalloonArguments,
+    BlockCommitArguments,
+    BlockJobCancelArguments,
+    BlockJobCancelFormerArguments,
+    BlockJobCompleteArguments,
+    BlockJobDismissArguments,
+    BlockJobFinalizeArguments,
+    BlockJobPauseArguments,
+    BlockJobResumeArguments,
+    BlockJobSetSpeedArguments,
+    BlockJobSetSpeedFormerArguments,
+    BlockStreamArguments,
+    BlockStreamFormerArguments,
+    BlockdevMirrorArguments,
     CpuArguments,
     DeviceDelArguments,
     DeviceListPropertiesArguments,
@@ -48,6 +61,9 @@ from .commands import (
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockJobInfo,
+    BlockdevBackup,
+    BlockdevOnError,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -60,6 +76,8 @@ from .values import (
     CpuModelInfo,
     CurrentMachineParams,
     DataFormat,
+    DriveBackup,
+    DriveMirror,
     HotpluggableCPU,
     InputEvent,
     JobInfo,
@@ -67,6 +85,8 @@ from .values import (
     KvmInfo,
     MachineInfo,
     MemoryInfo,
+    MirrorCopyMode,
+    MirrorSyncMode,
     MouseInfo,
     NameInfo,
     Netdev,
@@ -825,3 +845,317 @@ class Commands(abc.ABC):
         """
         result: list[MouseInfo] = await self.call(COMMANDS["query-mice"], None)
         return result
+
+    async def query_block_jobs(self) -> list[BlockJobInfo]:
+        """List the jobs that work on block nodes.
+
+        Returns: every such job that has not been dismissed
+        """
+        result: list[BlockJobInfo] = await self.call(COMMANDS["query-block-jobs"], None)
+        return result
+
+    async def block_stream(
+        self,
+        device: str,
+        job_id: str | None = None,
+        base: str | None = None,
+        base_node: str | None = None,
+        backing_file: str | None = None,
+        bottom: str | None = None,
+        speed: int | None = None,
+        on_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None:
+        """Copy what the images below hold into an image, so that it needs them no more. The image shows the
+        same bytes before, during and after. At the end it names another image, or none, as its backing
+        file.
+
+        job_id: id of the job, the device's name unless given (since 2.7)
+
+        device: device or node that is streamed into
+
+        base: file name of an image below that stays (since 1.1)
+
+        base_node: node of that image (since 2.8)
+
+        backing_file: how the image is to name its new backing file, by default as the image that names it
+        now does (since 2.1)
+
+        bottom: the lowest node that is copied from, instead of `base` or `base-node` (since 6.0)
+
+        speed: limit in bytes per second, 0 for none (since 1.1)
+
+        on_error: what follows when an image cannot be read or written (since 1.3)
+
+        filter_node_name: name of the node that stands before the image meanwhile (since 6.0)
+
+        auto_finalize: whether it takes the last step by itself, true unless given (since 3.1)
+
+        auto_dismiss: whether it is forgotten by itself, true unless given (since 3.1)
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the base is not below it, BaseNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(
+            COMMANDS["block-stream"],
+            BlockStreamArguments(job_id=UNSET if job_id is None else job_id, device=device, base=UNSET if base is None else base, base_node=UNSET if base_node is None else base_node, backing_file=UNSET if backing_file is None else backing_file, bottom=UNSET if bottom is None else bottom, speed=UNSET if speed is None else speed, on_error=UNSET if on_error is None else on_error, filter_node_name=UNSET if filter_node_name is None else filter_node_name, auto_finalize=UNSET if auto_finalize is None else auto_finalize, auto_dismiss=UNSET if auto_dismiss is None else auto_dismiss),
+        )
+
+    async def block_stream_former(self, device: str, base: str | None = None) -> None:
+        """An older spelling of `block-stream`.
+
+        device: device that is streamed into
+
+        base: file name of an image below that stays
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the base is not below it, BaseNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(
+            COMMANDS["block_stream"],
+            BlockStreamFormerArguments(device=device, base=UNSET if base is None else base),
+        )
+
+    async def block_commit(
+        self,
+        device: str,
+        job_id: str | None = None,
+        base_node: str | None = None,
+        base: str | None = None,
+        top_node: str | None = None,
+        top: str | None = None,
+        backing_file: str | None = None,
+        speed: int | None = None,
+        on_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None:
+        """Move what images hold into one below them, so that they are needed no more. When the topmost image
+        is among them the job gets ready instead of ending, and the device changes over to the image below
+        when it is completed.
+
+        job_id: id of the job, the device's name unless given (since 2.7)
+
+        device: device or node whose chain this is
+
+        base_node: node that is written to, by default the lowest (since 3.1)
+
+        base: file name of that image
+
+        top_node: the uppermost node whose content is moved, by default the topmost of the chain (since
+        3.1)
+
+        top: file name of that image
+
+        backing_file: how the image above `top` is to name its new backing file (since 2.1)
+
+        speed: limit in bytes per second, 0 for none
+
+        on_error: what follows when an image cannot be read or written (since 5.0)
+
+        filter_node_name: name of the node that stands before `top` meanwhile (since 2.9)
+
+        auto_finalize: whether it takes the last step by itself, true unless given (since 3.1)
+
+        auto_dismiss: whether it is forgotten by itself, true unless given (since 3.1)
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the base is not below it, BaseNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(
+            COMMANDS["block-commit"],
+            BlockCommitArguments(job_id=UNSET if job_id is None else job_id, device=device, base_node=UNSET if base_node is None else base_node, base=UNSET if base is None else base, top_node=UNSET if top_node is None else top_node, top=UNSET if top is None else top, backing_file=UNSET if backing_file is None else backing_file, speed=UNSET if speed is None else speed, on_error=UNSET if on_error is None else on_error, filter_node_name=UNSET if filter_node_name is None else filter_node_name, auto_finalize=UNSET if auto_finalize is None else auto_finalize, auto_dismiss=UNSET if auto_dismiss is None else auto_dismiss),
+        )
+
+    async def drive_mirror(self, arguments: DriveMirror) -> None:
+        """Keep a file equal to a disk. The job gets ready when the file has caught up. Completed, the device
+        changes over to the file; cancelled without force when ready, the file is left as the disk was at
+        that moment.
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(COMMANDS["drive-mirror"], arguments)
+
+    async def blockdev_mirror(
+        self,
+        device: str,
+        target: str,
+        sync: MirrorSyncMode,
+        job_id: str | None = None,
+        replaces: str | None = None,
+        speed: int | None = None,
+        granularity: int | None = None,
+        buf_size: int | None = None,
+        on_source_error: BlockdevOnError | None = None,
+        on_target_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        copy_mode: MirrorCopyMode | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None:
+        """Keep a node equal to a disk, as `drive-mirror` does with a file.
+
+        job_id: id of the job, the device's name unless given (since 2.7)
+
+        device: device or node that is mirrored
+
+        target: node that is written
+
+        replaces: node that the mirror takes the place of, by default the device's topmost
+
+        sync: which part is copied
+
+        speed: limit in bytes per second, 0 for none
+
+        granularity: bytes that are copied as one where they were written to, a power of two
+
+        buf_size: memory for data on their way, in bytes
+
+        on_source_error: what follows when the device cannot be read
+
+        on_target_error: what follows when the node cannot be written
+
+        filter_node_name: name of the node that stands before the device's topmost meanwhile (since 2.9)
+
+        copy_mode: when writes reach the mirror, `background` unless given (since 3.0)
+
+        auto_finalize: whether it takes the last step by itself, true unless given (since 3.1)
+
+        auto_dismiss: whether it is forgotten by itself, true unless given (since 3.1)
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(
+            COMMANDS["blockdev-mirror"],
+            BlockdevMirrorArguments(job_id=UNSET if job_id is None else job_id, device=device, target=target, replaces=UNSET if replaces is None else replaces, sync=sync, speed=UNSET if speed is None else speed, granularity=UNSET if granularity is None else granularity, buf_size=UNSET if buf_size is None else buf_size, on_source_error=UNSET if on_source_error is None else on_source_error, on_target_error=UNSET if on_target_error is None else on_target_error, filter_node_name=UNSET if filter_node_name is None else filter_node_name, copy_mode=UNSET if copy_mode is None else copy_mode, auto_finalize=UNSET if auto_finalize is None else auto_finalize, auto_dismiss=UNSET if auto_dismiss is None else auto_dismiss),
+        )
+
+    async def drive_backup(self, arguments: DriveBackup) -> None:
+        """Copy a disk into a file as it is at this moment, whatever is written to it meanwhile.
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(COMMANDS["drive-backup"], arguments)
+
+    async def blockdev_backup(self, arguments: BlockdevBackup) -> None:
+        """Copy a disk into a node as it is at this moment, whatever is written to it meanwhile.
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If another job works on the images, DeviceInUse
+        """
+        await self.call(COMMANDS["blockdev-backup"], arguments)
+
+    async def block_job_set_speed(self, device: str, speed: int) -> None:
+        """Change a block job's limit. It has its effect at once.
+
+        device: the job
+
+        speed: limit in bytes per second, 0 for none
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(
+            COMMANDS["block-job-set-speed"],
+            BlockJobSetSpeedArguments(device=device, speed=speed),
+        )
+
+    async def block_job_set_speed_former(self, device: str, value: int) -> None:
+        """An older spelling of `block-job-set-speed`.
+
+        device: the job
+
+        value: limit in bytes per second, 0 for none
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(
+            COMMANDS["block_job_set_speed"],
+            BlockJobSetSpeedFormerArguments(device=device, value=value),
+        )
+
+    async def block_job_cancel(self, device: str, force: bool | None = None) -> None:
+        """End a block job. A mirror that is ready ends well, with a target that is as the device was at that
+        moment, unless `force` is given.
+
+        device: the job
+
+        force: end it without result, also when it is paused (since 1.3)
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(
+            COMMANDS["block-job-cancel"],
+            BlockJobCancelArguments(device=device, force=UNSET if force is None else force),
+        )
+
+    async def block_job_cancel_former(self, device: str) -> None:
+        """An older spelling of `block-job-cancel`.
+
+        device: the job
+
+        Errors:
+        - If there is no such job, DeviceNotActive
+        - If it was cancelled already, DeviceInUse
+        """
+        await self.call(COMMANDS["block_job_cancel"], BlockJobCancelFormerArguments(device=device))
+
+    async def block_job_pause(self, device: str) -> None:
+        """Stop a block job for a while.
+
+        device: the job
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(COMMANDS["block-job-pause"], BlockJobPauseArguments(device=device))
+
+    async def block_job_resume(self, device: str) -> None:
+        """Let a block job go on that was paused, or has stopped for an error.
+
+        device: the job
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(COMMANDS["block-job-resume"], BlockJobResumeArguments(device=device))
+
+    async def block_job_complete(self, device: str) -> None:
+        """End a block job that is ready, with its effect.
+
+        device: the job
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(COMMANDS["block-job-complete"], BlockJobCompleteArguments(device=device))
+
+    async def block_job_dismiss(self, id: str) -> None:
+        """Forget a block job that is over.
+
+        id: the job
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(COMMANDS["block-job-dismiss"], BlockJobDismissArguments(id=id))
+
+    async def block_job_finalize(self, id: str) -> None:
+        """Take the last step of a pending block job, and of all jobs of its transaction.
+
+        id: the job
+
+        Errors: - If there is no such job, DeviceNotActive
+        """
+        await self.call(COMMANDS["block-job-finalize"], BlockJobFinalizeArguments(id=id))

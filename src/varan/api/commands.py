@@ -12,6 +12,9 @@ from msgspec import UNSET, Struct, UnsetType, field
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockJobInfo,
+    BlockdevBackup,
+    BlockdevOnError,
     ChardevBackendInfo,
     ChardevInfo,
     CommandInfo as CommandInfoValue,
@@ -24,6 +27,8 @@ from .values import (
     CpuModelInfo,
     CurrentMachineParams,
     DataFormat,
+    DriveBackup,
+    DriveMirror,
     HotpluggableCPU,
     InputEvent,
     Int64,
@@ -32,6 +37,8 @@ from .values import (
     KvmInfo,
     MachineInfo,
     MemoryInfo,
+    MirrorCopyMode,
+    MirrorSyncMode,
     MouseInfo,
     NameInfo,
     Netdev,
@@ -47,6 +54,7 @@ from .values import (
     ShutdownAction,
     StatusInfo,
     TargetInfo,
+    UInt32,
     UuidInfo,
     VersionInfo,
     WatchdogAction,
@@ -279,6 +287,149 @@ class InputSendEventArguments(Struct, kw_only=True, omit_defaults=True, forbid_u
     """which screen of it"""
     events: list[InputEvent]
     """what the user did"""
+
+
+class BlockStreamArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    job_id: str | UnsetType = field(default=UNSET, name="job-id")
+    """id of the job, the device's name unless given (since 2.7)"""
+    device: str
+    """device or node that is streamed into"""
+    base: str | UnsetType = UNSET
+    """file name of an image below that stays (since 1.1)"""
+    base_node: str | UnsetType = field(default=UNSET, name="base-node")
+    """node of that image (since 2.8)"""
+    backing_file: str | UnsetType = field(default=UNSET, name="backing-file")
+    """how the image is to name its new backing file, by default as the image that names it now does (since
+    2.1)
+    """
+    bottom: str | UnsetType = UNSET
+    """the lowest node that is copied from, instead of `base` or `base-node` (since 6.0)"""
+    speed: Int64 | UnsetType = UNSET
+    """limit in bytes per second, 0 for none (since 1.1)"""
+    on_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-error")
+    """what follows when an image cannot be read or written (since 1.3)"""
+    filter_node_name: str | UnsetType = field(default=UNSET, name="filter-node-name")
+    """name of the node that stands before the image meanwhile (since 6.0)"""
+    auto_finalize: bool | UnsetType = field(default=UNSET, name="auto-finalize")
+    """whether it takes the last step by itself, true unless given (since 3.1)"""
+    auto_dismiss: bool | UnsetType = field(default=UNSET, name="auto-dismiss")
+    """whether it is forgotten by itself, true unless given (since 3.1)"""
+
+
+class BlockStreamFormerArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """device that is streamed into"""
+    base: str | UnsetType = UNSET
+    """file name of an image below that stays"""
+
+
+class BlockCommitArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    job_id: str | UnsetType = field(default=UNSET, name="job-id")
+    """id of the job, the device's name unless given (since 2.7)"""
+    device: str
+    """device or node whose chain this is"""
+    base_node: str | UnsetType = field(default=UNSET, name="base-node")
+    """node that is written to, by default the lowest (since 3.1)"""
+    base: str | UnsetType = UNSET
+    """file name of that image"""
+    top_node: str | UnsetType = field(default=UNSET, name="top-node")
+    """the uppermost node whose content is moved, by default the topmost of the chain (since 3.1)"""
+    top: str | UnsetType = UNSET
+    """file name of that image"""
+    backing_file: str | UnsetType = field(default=UNSET, name="backing-file")
+    """how the image above `top` is to name its new backing file (since 2.1)"""
+    speed: Int64 | UnsetType = UNSET
+    """limit in bytes per second, 0 for none"""
+    on_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-error")
+    """what follows when an image cannot be read or written (since 5.0)"""
+    filter_node_name: str | UnsetType = field(default=UNSET, name="filter-node-name")
+    """name of the node that stands before `top` meanwhile (since 2.9)"""
+    auto_finalize: bool | UnsetType = field(default=UNSET, name="auto-finalize")
+    """whether it takes the last step by itself, true unless given (since 3.1)"""
+    auto_dismiss: bool | UnsetType = field(default=UNSET, name="auto-dismiss")
+    """whether it is forgotten by itself, true unless given (since 3.1)"""
+
+
+class BlockdevMirrorArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    job_id: str | UnsetType = field(default=UNSET, name="job-id")
+    """id of the job, the device's name unless given (since 2.7)"""
+    device: str
+    """device or node that is mirrored"""
+    target: str
+    """node that is written"""
+    replaces: str | UnsetType = UNSET
+    """node that the mirror takes the place of, by default the device's topmost"""
+    sync: MirrorSyncMode
+    """which part is copied"""
+    speed: Int64 | UnsetType = UNSET
+    """limit in bytes per second, 0 for none"""
+    granularity: UInt32 | UnsetType = UNSET
+    """bytes that are copied as one where they were written to, a power of two"""
+    buf_size: Int64 | UnsetType = field(default=UNSET, name="buf-size")
+    """memory for data on their way, in bytes"""
+    on_source_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-source-error")
+    """what follows when the device cannot be read"""
+    on_target_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-target-error")
+    """what follows when the node cannot be written"""
+    filter_node_name: str | UnsetType = field(default=UNSET, name="filter-node-name")
+    """name of the node that stands before the device's topmost meanwhile (since 2.9)"""
+    copy_mode: MirrorCopyMode | UnsetType = field(default=UNSET, name="copy-mode")
+    """when writes reach the mirror, `background` unless given (since 3.0)"""
+    auto_finalize: bool | UnsetType = field(default=UNSET, name="auto-finalize")
+    """whether it takes the last step by itself, true unless given (since 3.1)"""
+    auto_dismiss: bool | UnsetType = field(default=UNSET, name="auto-dismiss")
+    """whether it is forgotten by itself, true unless given (since 3.1)"""
+
+
+class BlockJobSetSpeedArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+    speed: Int64
+    """limit in bytes per second, 0 for none"""
+
+
+class BlockJobSetSpeedFormerArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+    value: Int64
+    """limit in bytes per second, 0 for none"""
+
+
+class BlockJobCancelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+    force: bool | UnsetType = UNSET
+    """end it without result, also when it is paused (since 1.3)"""
+
+
+class BlockJobCancelFormerArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+
+
+class BlockJobPauseArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+
+
+class BlockJobResumeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+
+
+class BlockJobCompleteArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the job"""
+
+
+class BlockJobDismissArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
+
+
+class BlockJobFinalizeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the job"""
 
 
 COMMANDS: dict[str, CommandInfo] = {
@@ -561,6 +712,104 @@ COMMANDS: dict[str, CommandInfo] = {
         since="2.6",
     ),
     "query-mice": CommandInfo("query-mice", "query_mice", returns=list[MouseInfo], since="0.14"),
+    "query-block-jobs": CommandInfo(
+        "query-block-jobs",
+        "query_block_jobs",
+        returns=list[BlockJobInfo],
+        since="1.1",
+    ),
+    "block-stream": CommandInfo("block-stream", "block_stream", arguments=BlockStreamArguments, since="1.1"),
+    "block_stream": CommandInfo(
+        "block_stream",
+        "block_stream_former",
+        arguments=BlockStreamFormerArguments,
+        since="1.1",
+        removed="1.2",
+    ),
+    "block-commit": CommandInfo("block-commit", "block_commit", arguments=BlockCommitArguments, since="1.3"),
+    "drive-mirror": CommandInfo(
+        "drive-mirror",
+        "drive_mirror",
+        arguments=DriveMirror,
+        boxed=True,
+        since="1.3",
+    ),
+    "blockdev-mirror": CommandInfo(
+        "blockdev-mirror",
+        "blockdev_mirror",
+        arguments=BlockdevMirrorArguments,
+        since="2.6",
+    ),
+    "drive-backup": CommandInfo(
+        "drive-backup",
+        "drive_backup",
+        arguments=DriveBackup,
+        boxed=True,
+        since="1.6",
+    ),
+    "blockdev-backup": CommandInfo(
+        "blockdev-backup",
+        "blockdev_backup",
+        arguments=BlockdevBackup,
+        boxed=True,
+        since="2.3",
+    ),
+    "block-job-set-speed": CommandInfo(
+        "block-job-set-speed",
+        "block_job_set_speed",
+        arguments=BlockJobSetSpeedArguments,
+        since="1.1",
+    ),
+    "block_job_set_speed": CommandInfo(
+        "block_job_set_speed",
+        "block_job_set_speed_former",
+        arguments=BlockJobSetSpeedFormerArguments,
+        since="1.1",
+        removed="1.2",
+    ),
+    "block-job-cancel": CommandInfo(
+        "block-job-cancel",
+        "block_job_cancel",
+        arguments=BlockJobCancelArguments,
+        since="1.1",
+    ),
+    "block_job_cancel": CommandInfo(
+        "block_job_cancel",
+        "block_job_cancel_former",
+        arguments=BlockJobCancelFormerArguments,
+        since="1.1",
+        removed="1.2",
+    ),
+    "block-job-pause": CommandInfo(
+        "block-job-pause",
+        "block_job_pause",
+        arguments=BlockJobPauseArguments,
+        since="1.3",
+    ),
+    "block-job-resume": CommandInfo(
+        "block-job-resume",
+        "block_job_resume",
+        arguments=BlockJobResumeArguments,
+        since="1.3",
+    ),
+    "block-job-complete": CommandInfo(
+        "block-job-complete",
+        "block_job_complete",
+        arguments=BlockJobCompleteArguments,
+        since="1.3",
+    ),
+    "block-job-dismiss": CommandInfo(
+        "block-job-dismiss",
+        "block_job_dismiss",
+        arguments=BlockJobDismissArguments,
+        since="2.12",
+    ),
+    "block-job-finalize": CommandInfo(
+        "block-job-finalize",
+        "block_job_finalize",
+        arguments=BlockJobFinalizeArguments,
+        since="2.12",
+    ),
 }
 
 
@@ -711,3 +960,80 @@ class Signatures(Protocol):
     ) -> None: ...
 
     async def query_mice(self) -> list[MouseInfo]: ...
+
+    async def query_block_jobs(self) -> list[BlockJobInfo]: ...
+
+    async def block_stream(
+        self,
+        device: str,
+        job_id: str | None = None,
+        base: str | None = None,
+        base_node: str | None = None,
+        backing_file: str | None = None,
+        bottom: str | None = None,
+        speed: int | None = None,
+        on_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None: ...
+
+    async def block_stream_former(self, device: str, base: str | None = None) -> None: ...
+
+    async def block_commit(
+        self,
+        device: str,
+        job_id: str | None = None,
+        base_node: str | None = None,
+        base: str | None = None,
+        top_node: str | None = None,
+        top: str | None = None,
+        backing_file: str | None = None,
+        speed: int | None = None,
+        on_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None: ...
+
+    async def drive_mirror(self, arguments: DriveMirror) -> None: ...
+
+    async def blockdev_mirror(
+        self,
+        device: str,
+        target: str,
+        sync: MirrorSyncMode,
+        job_id: str | None = None,
+        replaces: str | None = None,
+        speed: int | None = None,
+        granularity: int | None = None,
+        buf_size: int | None = None,
+        on_source_error: BlockdevOnError | None = None,
+        on_target_error: BlockdevOnError | None = None,
+        filter_node_name: str | None = None,
+        copy_mode: MirrorCopyMode | None = None,
+        auto_finalize: bool | None = None,
+        auto_dismiss: bool | None = None,
+    ) -> None: ...
+
+    async def drive_backup(self, arguments: DriveBackup) -> None: ...
+
+    async def blockdev_backup(self, arguments: BlockdevBackup) -> None: ...
+
+    async def block_job_set_speed(self, device: str, speed: int) -> None: ...
+
+    async def block_job_set_speed_former(self, device: str, value: int) -> None: ...
+
+    async def block_job_cancel(self, device: str, force: bool | None = None) -> None: ...
+
+    async def block_job_cancel_former(self, device: str) -> None: ...
+
+    async def block_job_pause(self, device: str) -> None: ...
+
+    async def block_job_resume(self, device: str) -> None: ...
+
+    async def block_job_complete(self, device: str) -> None: ...
+
+    async def block_job_dismiss(self, id: str) -> None: ...
+
+    async def block_job_finalize(self, id: str) -> None: ...

@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from .values import GuestPanicAction, Int64, JobStatus, ShutdownCause, WatchdogAction
+from .values import (
+    BlockErrorAction,
+    GuestPanicAction,
+    Int64,
+    IoOperationType,
+    JobStatus,
+    JobType,
+    ShutdownCause,
+    WatchdogAction,
+)
 
 
 class Event(Struct, omit_defaults=True):
@@ -166,6 +175,78 @@ class JobStatusChange(Event, kw_only=True):
     """its status now"""
 
 
+class BlockJobCompleted(Event, kw_only=True):
+    """A block job has ended, well or by an error."""
+
+    NAME: ClassVar[str] = "BLOCK_JOB_COMPLETED"
+    type: JobType
+    """what it did"""
+    device: str
+    """its id"""
+    len: Int64
+    """how much there was to do"""
+    offset: Int64
+    """how much was done"""
+    speed: Int64
+    """its limit in bytes per second"""
+    error: str | UnsetType = UNSET
+    """why it failed; absent when it did not"""
+
+
+class BlockJobCancelled(Event, kw_only=True):
+    """A block job has ended because it was cancelled."""
+
+    NAME: ClassVar[str] = "BLOCK_JOB_CANCELLED"
+    type: JobType
+    """what it did"""
+    device: str
+    """its id"""
+    len: Int64
+    """how much there was to do"""
+    offset: Int64
+    """how much was done"""
+    speed: Int64
+    """its limit in bytes per second"""
+
+
+class BlockJobError(Event, kw_only=True):
+    """A block job could not read or write."""
+
+    NAME: ClassVar[str] = "BLOCK_JOB_ERROR"
+    device: str
+    """its id"""
+    operation: IoOperationType
+    """which of the two"""
+    action: BlockErrorAction
+    """what it does about it"""
+
+
+class BlockJobReady(Event, kw_only=True):
+    """A block job can be completed from now on."""
+
+    NAME: ClassVar[str] = "BLOCK_JOB_READY"
+    type: JobType
+    """what it does"""
+    device: str
+    """its id"""
+    len: Int64
+    """how much there is to do"""
+    offset: Int64
+    """how much is done"""
+    speed: Int64
+    """its limit in bytes per second"""
+
+
+class BlockJobPending(Event, kw_only=True):
+    """A block job waits for finalization."""
+
+    NAME: ClassVar[str] = "BLOCK_JOB_PENDING"
+    type: JobType
+    """what it does"""
+    id: str
+    """the job"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -184,4 +265,9 @@ EVENTS: dict[str, type[Event]] = {
     "DEVICE_UNPLUG_GUEST_ERROR": DeviceUnplugGuestError,
     "NIC_RX_FILTER_CHANGED": NicRxFilterChanged,
     "JOB_STATUS_CHANGE": JobStatusChange,
+    "BLOCK_JOB_COMPLETED": BlockJobCompleted,
+    "BLOCK_JOB_CANCELLED": BlockJobCancelled,
+    "BLOCK_JOB_ERROR": BlockJobError,
+    "BLOCK_JOB_READY": BlockJobReady,
+    "BLOCK_JOB_PENDING": BlockJobPending,
 }

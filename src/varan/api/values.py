@@ -816,6 +816,96 @@ class InputEventKind(enum.Enum):
     """a tablet's pen was moved"""
 
 
+class BlockdevOnError(enum.Enum):
+    """What follows from an error of a disk or a job."""
+
+    REPORT = "report"
+    """the request, or the job, fails"""
+    IGNORE = "ignore"
+    """go on; mirror, backup and commit try again later, a stream leaves the part out and fails at its end"""
+    ENOSPC = "enospc"
+    """as `stop` when there is no space left, as `report` otherwise"""
+    STOP = "stop"
+    """the machine, or the job, stops until somebody lets it go on, and tries again then"""
+    AUTO = "auto"
+    """as `enospc` for writes, as `report` for reads (since 2.7)"""
+
+
+class BlockErrorAction(enum.Enum):
+    """What was done about an error."""
+
+    IGNORE = "ignore"
+    """nothing"""
+    REPORT = "report"
+    """the request or the job failed"""
+    STOP = "stop"
+    """the machine or the job stopped"""
+
+
+class IoOperationType(enum.Enum):
+    """The direction of a request."""
+
+    READ = "read"
+    """out of an image"""
+    WRITE = "write"
+    """into an image"""
+
+
+class BlockDeviceIoStatus(enum.Enum):
+    """Whether a disk or a job stands still for an error."""
+
+    OK = "ok"
+    """it does not"""
+    FAILED = "failed"
+    """it does"""
+    NOSPACE = "nospace"
+    """it does, for want of space"""
+
+
+class MirrorSyncMode(enum.Enum):
+    """Which part of a disk is copied."""
+
+    TOP = "top"
+    """what its topmost image holds"""
+    FULL = "full"
+    """all of it"""
+    NONE = "none"
+    """only what is written from now on"""
+    INCREMENTAL = "incremental"
+    """what a dirty bitmap names, which is cleared by a success (since 2.4)"""
+    BITMAP = "bitmap"
+    """what a dirty bitmap names (since 4.2)"""
+
+
+class BitmapSyncMode(enum.Enum):
+    """What becomes of a dirty bitmap that a backup uses."""
+
+    ON_SUCCESS = "on-success"
+    """what was copied is clean when the backup succeeds; nothing changes otherwise"""
+    NEVER = "never"
+    """nothing changes"""
+    ALWAYS = "always"
+    """what was copied is clean, also when the backup does not succeed"""
+
+
+class MirrorCopyMode(enum.Enum):
+    """When writes of a guest reach the mirror."""
+
+    BACKGROUND = "background"
+    """some time later"""
+    WRITE_BLOCKING = "write-blocking"
+    """before the write completes"""
+
+
+class NewImageMode(enum.Enum):
+    """What to do about the file that an operation writes."""
+
+    EXISTING = "existing"
+    """it is there and is used as it is"""
+    ABSOLUTE_PATHS = "absolute-paths"
+    """a new image is made"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -2334,6 +2424,136 @@ class MouseInfo(Output, kw_only=True):
     """whether it is what the user's mouse moves"""
     absolute: bool
     """whether it is told positions, not motions"""
+
+
+class BlockJobInfo(Output, kw_only=True):
+    """A job on block nodes."""
+
+    type: JobType
+    """what it does"""
+    device: str
+    """its id, by default the name of the device it works on"""
+    len: Int64
+    """how much `offset` is to become, in bytes; may grow"""
+    offset: Int64
+    """how much is done"""
+    busy: bool
+    """whether it is at work at this moment (since 1.3)"""
+    paused: bool
+    """whether somebody, or an error, asked it to stop for a while (since 1.3)"""
+    speed: Int64
+    """its limit in bytes per second, 0 for none"""
+    io_status: BlockDeviceIoStatus = field(name="io-status")
+    """whether it stands still for an error (since 1.3)"""
+    ready: bool
+    """whether it can be completed (since 2.2)"""
+    status: JobStatus
+    """how far it has come (since 2.12)"""
+    auto_finalize: bool = field(name="auto-finalize")
+    """whether it takes the last step by itself (since 2.12)"""
+    auto_dismiss: bool = field(name="auto-dismiss")
+    """whether it is forgotten by itself (since 2.12)"""
+    error: str | UnsetType = UNSET
+    """why it failed, once it has (since 2.12.1)"""
+
+
+class DriveMirror(Input, kw_only=True):
+    """How a disk is mirrored into a file."""
+
+    job_id: str | UnsetType = field(default=UNSET, name="job-id")
+    """id of the job, the device's name unless given (since 2.7)"""
+    device: str
+    """device or node that is mirrored"""
+    target: str
+    """name of the file"""
+    format: str | UnsetType = UNSET
+    """its format, by default that of the device's image"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """name of the new node (since 2.1)"""
+    replaces: str | UnsetType = UNSET
+    """node that the mirror takes the place of, by default the device's topmost (since 2.1)"""
+    sync: MirrorSyncMode
+    """which part is copied"""
+    mode: NewImageMode | UnsetType = UNSET
+    """whether the file is there already, `absolute-paths` unless given"""
+    speed: Int64 | UnsetType = UNSET
+    """limit in bytes per second, 0 for none"""
+    granularity: UInt32 | UnsetType = UNSET
+    """bytes that are copied as one where they were written to, a power of two (since 1.4)"""
+    buf_size: Int64 | UnsetType = field(default=UNSET, name="buf-size")
+    """memory for data on their way, in bytes (since 1.4)"""
+    on_source_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-source-error")
+    """what follows when the device cannot be read"""
+    on_target_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-target-error")
+    """what follows when the file cannot be written"""
+    unmap: bool | UnsetType = UNSET
+    """whether zeros may become holes, true unless given (since 2.4)"""
+    copy_mode: MirrorCopyMode | UnsetType = field(default=UNSET, name="copy-mode")
+    """when writes reach the mirror, `background` unless given (since 3.0)"""
+    auto_finalize: bool | UnsetType = field(default=UNSET, name="auto-finalize")
+    """whether it takes the last step by itself, true unless given (since 3.1)"""
+    auto_dismiss: bool | UnsetType = field(default=UNSET, name="auto-dismiss")
+    """whether it is forgotten by itself, true unless given (since 3.1)"""
+
+
+class BackupPerf(Input, kw_only=True):
+    """How hard a backup works."""
+
+    use_copy_range: bool | UnsetType = field(default=UNSET, name="use-copy-range")
+    """whether the host's kernel may copy; taken and not needed"""
+    max_workers: Int64 | UnsetType = field(default=UNSET, name="max-workers")
+    """how many parts are copied at once; taken and not needed"""
+    max_chunk: Int64 | UnsetType = field(default=UNSET, name="max-chunk")
+    """most bytes that are copied as one, 0 for no wish"""
+
+
+class BackupCommon(Input, kw_only=True):
+    """How a disk is backed up."""
+
+    job_id: str | UnsetType = field(default=UNSET, name="job-id")
+    """id of the job, the device's name unless given (since 2.7)"""
+    device: str
+    """device or node that is copied"""
+    sync: MirrorSyncMode
+    """which part is copied"""
+    speed: Int64 | UnsetType = UNSET
+    """limit in bytes per second, 0 for none"""
+    bitmap: str | UnsetType = UNSET
+    """name of a dirty bitmap, for the modes that use one (since 2.4)"""
+    bitmap_mode: BitmapSyncMode | UnsetType = field(default=UNSET, name="bitmap-mode")
+    """what becomes of the bitmap (since 4.2)"""
+    compress: bool | UnsetType = UNSET
+    """whether data are compressed where the format can (since 2.8)"""
+    on_source_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-source-error")
+    """what follows when the device cannot be read"""
+    on_target_error: BlockdevOnError | UnsetType = field(default=UNSET, name="on-target-error")
+    """what follows when the target cannot be written"""
+    auto_finalize: bool | UnsetType = field(default=UNSET, name="auto-finalize")
+    """whether it takes the last step by itself, true unless given (since 2.12)"""
+    auto_dismiss: bool | UnsetType = field(default=UNSET, name="auto-dismiss")
+    """whether it is forgotten by itself, true unless given (since 2.12)"""
+    filter_node_name: str | UnsetType = field(default=UNSET, name="filter-node-name")
+    """name of the node that stands before the device's topmost meanwhile (since 4.2)"""
+    x_perf: BackupPerf | UnsetType = field(default=UNSET, name="x-perf")
+    """how hard it works (since 6.0)"""
+
+
+class DriveBackup(BackupCommon, kw_only=True):
+    """How a disk is backed up into a file."""
+
+    target: str
+    """name of the file"""
+    format: str | UnsetType = UNSET
+    """its format, by default that of the device's image"""
+    mode: NewImageMode | UnsetType = UNSET
+    """whether the file is there already, `absolute-paths` unless given"""
+
+
+class BlockdevBackup(BackupCommon, kw_only=True):
+    """How a disk is backed up into a node."""
+
+    target: str
+    """device or node that is written"""
 
 
 SchemaInfo: TypeAlias = (

@@ -198,7 +198,7 @@ class BlockBackend:
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
-        await self._gate.emptied()
+        await self._gate.drained()
 
     def _medium(self) -> Node:
         if self.node is None:

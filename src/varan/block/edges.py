@@ -95,15 +95,23 @@ class Edges:
             node.granted = (wanted, shared)
             undo.append(lambda: _restore(node, before))
         for role, edge in node.children.items():
-            new = node.child_permissions(role, wanted, shared)
-            if edge.node.options.force_share:
-                new = new[0], Permission.ALL
-            elif role == "backing" and edge.node.changes_hidden:
-                new = new[0], new[1] | Permission.WRITE | Permission.RESIZE
+            new = child_needs(node, role, edge.node, wanted, shared)
             if new != (edge.permissions, edge.shared):
                 undo.append(_edge_restorer(edge))
                 edge.permissions, edge.shared = new
                 self._settle(edge.node, undo)
+
+
+def child_needs(
+    node: Node, role: str, child: Node, wanted: Permission, shared: Permission
+) -> tuple[Permission, Permission]:
+    """What `node` wants of its child and shares, when its own parents want and share this much."""
+    need, tolerated = node.child_permissions(role, wanted, shared)
+    if child.options.force_share:
+        tolerated = Permission.ALL
+    elif role == "backing" and child.changes_hidden:
+        tolerated |= Permission.WRITE | Permission.RESIZE
+    return need, tolerated
 
 
 def _restore(node: Node, granted: tuple[Permission, Permission]) -> None:

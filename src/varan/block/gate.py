@@ -8,12 +8,12 @@ from varan.block.lazy import asyncio
 class Gate:
     """Counts the operations inside. Costs nothing worth counting while nobody holds it shut."""
 
-    __slots__ = ("_empty", "_open", "_shut", "inside")
+    __slots__ = ("_empty", "_open", "_shut", "_waiting", "inside")
 
     def __init__(self) -> None:
         self.inside = 0
         """Operations that have begun and not ended."""
-        self._shut = 0
+        self._shut = self._waiting = 0
         self._open: asyncio.Future[None] | None = None
         self._empty: asyncio.Future[None] | None = None
 
@@ -24,10 +24,14 @@ class Gate:
 
     async def enter(self) -> None:
         """Begin an operation, as soon as nobody holds the gate shut."""
-        while self._shut:
-            if self._open is None:
-                self._open = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._open)
+        self._waiting += 1
+        try:
+            while self._shut:
+                if self._open is None:
+                    self._open = asyncio.get_running_loop().create_future()
+                await asyncio.shield(self._open)
+        finally:
+            self._waiting -= 1
         self.inside += 1
 
     def leave(self) -> None:
@@ -54,6 +58,13 @@ class Gate:
             if self._empty is None:
                 self._empty = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._empty)
+
+    async def drained(self) -> None:
+        """Return when nothing is inside or waits to be."""
+        while self.inside or self._waiting:
+            await self.emptied()
+            async with self:
+                continue
 
     async def __aenter__(self) -> None:
         await self.enter()

@@ -22,7 +22,7 @@ from varan.block.base import (
     Permission,
     no_secrets,
 )
-from varan.block.edges import Edges
+from varan.block.edges import Edges, child_needs
 from varan.block.lazy import Lock
 from varan.block.naming import AutomaticNames, relative_to
 from varan.block.options import Flat, driver_options, expand, flatten, inherited, invalid, take_child, take_common
@@ -191,9 +191,7 @@ class Graph:
     def _adopt(self, parent: Node, role: str, child: Node) -> None:
         if _reaches(child, parent):
             raise BlockError(ErrorKind.INVALID, f"node '{child.node_name}' stands on node '{parent.node_name}' itself")
-        wanted, shared = parent.child_permissions(role, *parent.granted)
-        if child.options.force_share:
-            shared = Permission.ALL
+        wanted, shared = child_needs(parent, role, child, *parent.granted)
         edge = Edge(child, role, wanted, shared, f"node '{parent.node_name}' (as its {role})", parent)
         self.edges.attach(edge)
         parent.children[role] = edge

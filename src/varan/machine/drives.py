@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from varan.errors import VaranError
@@ -11,14 +13,23 @@ if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
     from varan.block.crypto.secret import Secrets
     from varan.block.graph import Graph
+    from varan.block.jobs.starting import JobStarter
     from varan.block.throttle_group import ThrottleGroup
+    from varan.jobs.manager import JobManager
     from varan.machine.spec import DriveSpec
 
 
 class Drives:
     """Back ends by id. Called on the machine's loop. A machine without disks loads no block layer."""
 
-    def __init__(self, secrets: Secrets, throttle_groups: dict[str, ThrottleGroup]) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        throttle_groups: dict[str, ThrottleGroup],
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        """`lock`: the machine lock, which vCPU threads hold when they reach for a medium."""
+        self._lock = lock or contextlib.nullcontext()
         self._secrets = secrets
         self._throttle_groups = throttle_groups
         self._graph: Graph | None = None
@@ -45,7 +56,12 @@ class Drives:
         node = None
         if spec.source is not None:
             node = await self.graph.open(spec.source, format=spec.format, user=None)
-        self.backends[spec.id] = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
+        backend = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
+        backend.lock = self._lock
+        backend.keep()
+        if node is not None:
+            self.graph.disown(node)
+        self.backends[spec.id] = backend
 
     async def add_node(self, options: Mapping[str, Any]) -> None:
         """Open a block node that has a name, for devices and other nodes to use. Raises VaranError."""
@@ -62,9 +78,16 @@ class Drives:
         from varan.block.backend import BlockBackend
 
         backend = BlockBackend(self._graph, name, self._graph.node(name))
+        backend.lock = self._lock
         self._nameless = [other for other in self._nameless if other.user is not None]
         self._nameless.append(backend)
         return backend
+
+    def jobs(self, manager: JobManager) -> JobStarter:
+        """Starts jobs on the disks."""
+        from varan.block.jobs.starting import JobStarter
+
+        return JobStarter(self.graph, self.backends, manager)
 
     async def drain(self) -> None:
         """Wait until no request is under way. The guest does not run."""
@@ -73,6 +96,14 @@ class Drives:
 
     async def close(self) -> None:
         """Flush and close every medium. No device uses one any more. Raises BlockError when data may be lost."""
-        self.backends.clear()
+        backends, self.backends = self.backends, {}
+        failure: VaranError | None = None
+        for backend in backends.values():
+            try:
+                await backend.close()
+            except VaranError as error:
+                failure = failure or error
         if self._graph is not None:
             await self._graph.close_all()
+        if failure is not None:
+            raise failure

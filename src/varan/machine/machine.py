@@ -86,7 +86,7 @@ class Machine:
         """Who presses the keys of `send-key`."""
         self.cpu_objects: list[X86Cpu] = []
         """The vCPUs in the object tree."""
-        self.drives = Drives(self._ends.secrets, self._ends.throttle_groups)
+        self.drives = Drives(self._ends.secrets, self._ends.throttle_groups, self.lock)
         """Its disks."""
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""

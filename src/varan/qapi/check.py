@@ -178,9 +178,13 @@ def _check_returns(new: Command, raw: RawDefinition, pragma: Pragma) -> None:
 
 
 def _check_folding(builder: Builder, definitions: list[Definition], problems: list[Problem]) -> None:
-    """Definitions whose names differ only in '-' and '_'."""
+    """Definitions whose names differ only in '-' and '_': a command may be there in a spelling that has gone."""
     seen: dict[str, str] = {}
+    present = {folded(new.name) for new in definitions if new.removed is None}
     for new in definitions:
+        if isinstance(new, Command) and new.removed is not None and folded(new.name) in present:
+            new.respelled = True
+            continue
         first = seen.setdefault(folded(new.name), new.name)
         if first != new.name:
             raw = builder.raw[new]

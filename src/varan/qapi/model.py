@@ -175,6 +175,13 @@ class Command(Definition):
     coroutine: bool = False
     allow_oob: bool = False
     allow_preconfig: bool = False
+    respelled: bool = False
+    """It has gone, and another command has its name with '-' for '_' or the reverse."""
+
+    @property
+    def own_name(self) -> str:
+        """A name that no other command has, however names are changed for languages that know no '-'."""
+        return f"{self.name}-former" if self.respelled else self.name
 
 
 @dataclass(slots=True, eq=False)

@@ -7,9 +7,11 @@ supplies name, data and sentence for the rich rendering, and has today's sentenc
 from __future__ import annotations
 
 from varan.errors import (
+    BlockJobNotActive,
     CommandNotFound,
     GenericError,
     InvalidParameter,
+    NodeNotFound,
     QMPBadInputObject,
     QMPBadInputObjectMember,
     QmpError,
@@ -114,5 +116,7 @@ _RICH: dict[type[QmpError], type[QmpError]] = {
         MembersClash,
         ParameterUnexpected,
         ValueNotAccepted,
+        NodeNotFound,
+        BlockJobNotActive,
     )
 }

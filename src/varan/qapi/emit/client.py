@@ -52,7 +52,9 @@ def emit_client(schema: Schema, names: TypeNames) -> str:
 
 def _method(command: Command, types: Annotations) -> list[str]:
     result = returned(command, types)
-    head = call(f"async def {identifier(command.name)}", ["self", *signature(command, types)], f" -> {result}:", INDENT)
+    head = call(
+        f"async def {identifier(command.own_name)}", ["self", *signature(command, types)], f" -> {result}:", INDENT
+    )
     lines = [*head, *docstring(_documentation(command), _BODY)]
     if is_raw(command):
         invocation = [f'{_BODY}await self.execute("{command.name}", arguments)']

@@ -39,7 +39,7 @@ OWN_NAMES = frozenset({"CommandInfo", "COMMANDS", "Signatures", "Any", "Protocol
 
 
 def arguments_class(command: Command) -> str:
-    return f"{camel(command.name)}Arguments"
+    return f"{camel(command.own_name)}Arguments"
 
 
 def own_names(schema: Schema) -> frozenset[str]:
@@ -96,7 +96,7 @@ def _arguments(command: Command, types: Annotations) -> list[str]:
 
 
 def _info(command: Command, types: Annotations) -> list[str]:
-    options = [f'"{command.name}"', f'"{identifier(command.name)}"']
+    options = [f'"{command.name}"', f'"{identifier(command.own_name)}"']
     if has_own_arguments(command):
         options.append(f"arguments={arguments_class(command)}")
     elif has_named_arguments(command) and command.arguments is not None:
@@ -141,7 +141,7 @@ def _signatures(commands: list[Command], types: Annotations) -> list[str]:
     lines = ["", "", "class Signatures(Protocol):"]
     lines += docstring("The handlers' signatures, but for what they get first: the machine.", INDENT)
     for command in commands:
-        start = f"async def {identifier(command.name)}"
+        start = f"async def {identifier(command.own_name)}"
         end = f" -> {returned(command, types)}: ..."
         lines += ["", *call(start, ["self", *signature(command, types)], end, INDENT)]
     return lines

@@ -119,6 +119,10 @@ class Bitmaps:
         """Whether a bitmap can only be removed."""
         return self._find(name).inconsistent
 
+    def in_memory(self, name: str) -> DirtyBitmap | None:
+        """A bitmap that follows the guest's writes; None when it cannot."""
+        return self._find(name).bitmap
+
     def follows(self, name: str) -> bool:
         """Whether a bitmap is in memory, and so can be changed."""
         return self._find(name).bitmap is not None

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.job_bench import OPTIONS, a_bench, content_of
+from tests.unit.block.jobs.test_stream import CHAIN, backing_name
+
+from varan.block.jobs.starting import JobOptions
+from varan.errors import GenericError, VaranError
+
+
+async def test_an_image_between_is_moved_into_the_one_below(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        bench.writer.begin()
+        await bench.starter.commit("disk0", OPTIONS, top="mid.qcow2")
+        await bench.gone()
+        (event,) = bench.seen("BLOCK_JOB_COMPLETED")
+        assert event.error is not None and not isinstance(event.error, str)  # type: ignore[attr-defined]
+        await bench.writer.end()
+        await bench.writer.check_all()
+        base = bench.root.children["backing"].node
+        assert base.driver == "raw" and base.read_only and base.children["file"].node.read_only
+    assert await backing_name(bench.path("top.qcow2")) == "base.raw"
+    (tmp_path / "mid.qcow2").unlink()
+    assert await content_of(bench.path("top.qcow2")) == bench.writer.content
+
+
+async def test_the_topmost_image_is_moved_and_the_device_changes_over(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        bench.writer.begin()
+        await bench.starter.commit("disk0", OPTIONS)
+        await bench.until("BLOCK_JOB_READY")
+        bench.manager.complete(bench.manager.find("disk0"))
+        await bench.gone()
+        await bench.writer.turn()
+        await bench.writer.end()
+        await bench.writer.check_all()
+        assert bench.root.driver == "raw" and not bench.root.read_only
+        assert len(bench.graph.nodes) == 2
+    assert (tmp_path / "base.raw").read_bytes() == bench.writer.content
+
+
+async def test_the_topmost_image_into_the_one_below_it(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        bench.writer.begin()
+        await bench.starter.commit("disk0", OPTIONS, base="mid.qcow2")
+        await bench.until("BLOCK_JOB_READY")
+        bench.manager.complete(bench.manager.find("disk0"))
+        await bench.gone()
+        await bench.writer.end()
+        await bench.writer.check_all()
+        assert bench.root.filename == bench.path("mid.qcow2")
+    assert await content_of(bench.path("mid.qcow2")) == bench.writer.content
+
+
+@pytest.mark.parametrize("force", [True, False])
+async def test_a_cancelled_commit_leaves_the_disk_where_it_was(tmp_path: Path, force: bool) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        bench.writer.begin()
+        await bench.starter.commit("disk0", OPTIONS)
+        await bench.until("BLOCK_JOB_READY")
+        bench.manager.cancel(bench.manager.find("disk0"), force=force)
+        await bench.until("BLOCK_JOB_CANCELLED" if force else "BLOCK_JOB_COMPLETED")
+        await bench.gone()
+        await bench.writer.end()
+        await bench.writer.check_all()
+        assert bench.root.filename == bench.path("top.qcow2")
+        assert bench.graph.nodes[bench.root.children["backing"].node.node_name].read_only
+    assert await content_of(bench.path("top.qcow2")) == bench.writer.content
+
+
+async def test_a_shared_backing_file_is_not_committed_into(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        other = await bench.graph.open({"driver": "raw", "file.filename": bench.path("base.raw"), "read-only": "on"})
+        base = bench.root.children["backing"].node.children["backing"].node
+        edge = bench.graph.attach(base, "an export", *base.granted)
+        with pytest.raises(VaranError, match="uses it as well"):
+            await bench.starter.commit("disk0", OPTIONS)
+        assert base.read_only
+        await bench.graph.detach(edge)
+        await bench.graph.close(other)
+        await bench.writer.check_all()
+
+
+async def test_what_cannot_be_committed_is_refused(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        for arguments, message in (
+            ({"top": "mid.qcow2", "base": "top.qcow2"}, "in the backing chain"),
+            ({"top": "other"}, "Top image file other not found"),
+            ({"base_node": bench.root.node_name}, "into itself"),
+            ({"backing_file": "x"}, "'top' is the active layer"),
+        ):
+            with pytest.raises(VaranError, match=message):
+                await bench.starter.commit("disk0", OPTIONS, **arguments)
+        with pytest.raises(GenericError, match="explicit job ID"):
+            await bench.starter.commit(bench.root.node_name, JobOptions())
+        assert bench.manager.jobs == {}
