@@ -63,8 +63,10 @@ class Gate:
         """Return when nothing is inside or waits to be."""
         while self.inside or self._waiting:
             await self.emptied()
-            async with self:
-                continue
+            # Those that wait are told in turn before this goes on.
+            await self.enter()
+            await asyncio.sleep(0)
+            self.leave()
 
     async def __aenter__(self) -> None:
         await self.enter()
