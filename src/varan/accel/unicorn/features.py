@@ -36,10 +36,12 @@ def ask(engine: Engine, leaf: int, subleaf: int) -> Registers:
 
 
 def choose(engine: Engine, choice: Choice, *, quiet: bool = False) -> None:
-    """Give the CPU the chosen features, or take them; `quiet`: nothing is said about those that it cannot have.
+    """Give the CPU the chosen features, or take them; what is slow is hidden unless it was chosen.
 
+    `quiet`: nothing is said about those that the CPU cannot have.
     Raises AcceleratorError for enforced ones that it cannot have.
     """
+    models.hide_slow_features(engine.env)
     missing = []
     for name, wanted in choice.features.items():
         if not _set(engine.env, FEATURES[name], wanted, supported(engine.library)):

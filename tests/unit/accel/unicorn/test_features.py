@@ -41,3 +41,7 @@ def test_missing_features_are_the_models_own_that_the_engine_lacks() -> None:
 def test_unknown_model_is_refused() -> None:
     with pytest.raises(AcceleratorError, match="unable to find CPU model 'nosuch'"):
         UnicornAccelerator.describe_model("nosuch")
+
+
+def test_byte_wise_string_instructions_are_shown_on_request_only() -> None:
+    assert [shown(model)["erms"] for model in ("max", "Haswell", "max,+erms")] == [False, False, True]
