@@ -29,6 +29,7 @@ from varan.devices.environment import Environment, WakeCause
 from varan.jobs.manager import JobManager
 from varan.machine.cpus import cpu_type
 from varan.machine.drives import Drives
+from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.peripherals import Peripherals
 from varan.machine.runstate import RunStateMachine
@@ -165,6 +166,7 @@ class FakeMachine:
             ManualClock(),
             ManualClock(),
             unattached=self.tree.unattached,
+            ends=MachineEnds(self),  # type: ignore[arg-type]
         )
         self.typist = Typist(self.environment.input, self.environment.virtual, self.environment.timers)
         self.peripherals = Peripherals(self.tree, self.environment, ())

@@ -718,8 +718,8 @@ class Commands(abc.ABC):
         Returns: one entry for each adapter
 
         Errors:
-        - If there is no adapter of that name, DeviceNotFound
-        - If the adapter cannot tell, GenericError
+        - If there is no adapter of that name or it cannot tell,
+          GenericError
         """
         result: list[RxFilterInfo] = await self.call(
             COMMANDS["query-rx-filter"],

@@ -13,6 +13,7 @@ from varan.errors import GenericError, InvalidParameterValue
 from varan.machine.machine import Machine
 from varan.net.adapter import Adapter, RxFilter, format_mac
 from varan.net.announce import Schedule
+from varan.net.network import Network
 
 LONGEST_PAUSE = 100_000
 """Milliseconds."""
@@ -59,7 +60,7 @@ async def netdev_del(machine: Machine, id: str) -> None:
 async def query_rx_filter(machine: Machine, name: str | None = None) -> list[RxFilterInfo]:
     """Adapters that cannot tell are left out, unless one was asked for."""
     network = machine.network
-    adapters: Iterable[Adapter] = network.adapters.values() if name is None else [network.find_adapter(name)]
+    adapters: Iterable[Adapter] = network.adapters.values() if name is None else [_adapter(network, name)]
     found = []
     for adapter in adapters:
         with machine.lock:
@@ -69,6 +70,16 @@ async def query_rx_filter(machine: Machine, name: str | None = None) -> list[RxF
         elif name is not None:
             raise GenericError(f"net client({name}) doesn't support rx-filter querying")
     return found
+
+
+def _adapter(network: Network, name: str) -> Adapter:
+    """Raises GenericError for a name that is no adapter's."""
+    adapter = network.adapters.get(name)
+    if adapter is None:
+        raise GenericError(
+            f"net client({name}) isn't a NIC" if name in network.netdevs else f"invalid net client name: {name}"
+        )
+    return adapter
 
 
 def _info(adapter: Adapter, rx_filter: RxFilter) -> RxFilterInfo:

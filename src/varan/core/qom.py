@@ -122,9 +122,9 @@ class Object:
     def set(self, name: str, value: Any) -> None:
         """Give a property another value. Raises GenericError where there is none or it cannot be written."""
         declared = self.find_property(name)
-        if declared is None:
+        if declared is None and name not in self._children:
             raise self._unknown(name)
-        if declared.write is None and not (declared.setting and self.may_be_set(declared)):
+        if declared is None or (declared.write is None and not (declared.setting and self.may_be_set(declared))):
             raise GenericError(f"Property '{self.type_name}.{name}' is not writable")
         converted = declared.convert(value)
         if declared.write is not None:

@@ -16,6 +16,7 @@ from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.core.qom import Container
 from varan.errors import VaranError
+from varan.net.base import Netdev
 from varan.net.network import Network
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class HostEnds(Protocol):
     def find_chardev(self, id: str) -> Any:
         """A character device."""
 
+    def find_netdev(self, id: str) -> Netdev:
+        """A network back end."""
+
     def find_object(self, id: str) -> Any:
         """A user-made object."""
 
@@ -113,7 +117,7 @@ class NoEnds:
     def _find(self, id: str) -> Any:
         raise VaranError(f"there is no '{id}'")
 
-    find_drive = find_chardev = find_object = _find
+    find_drive = find_chardev = find_netdev = find_object = _find
     secrets = throttle_groups = None
 
     @property

@@ -8,6 +8,7 @@ from varan.block.crypto.secret import Secrets
 from varan.block.throttle_group import ThrottleGroup
 from varan.chardev.base import Chardev
 from varan.errors import VaranError
+from varan.net.base import Netdev
 from varan.net.network import Network
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class MachineEnds:
     def find_drive(self, id: str) -> BlockBackend:
         """A block back end: a drive's, or one for the block node of that name."""
         return self._machine.drives.find(id)
+
+    def find_netdev(self, id: str) -> Netdev:
+        """A network back end."""
+        return self._machine.network.find(id)
 
     @property
     def network(self) -> Network:

@@ -48,13 +48,6 @@ class Network:
             raise DeviceNotFound(id)
         return netdev
 
-    def find_adapter(self, name: str) -> Adapter:
-        """The adapter called `name`. Raises DeviceNotFound."""
-        adapter = self._adapters.get(name)
-        if adapter is None:
-            raise DeviceNotFound(name)
-        return adapter
-
     async def add(self, kind: str, id: str, options: Options) -> Netdev:
         """Make and open a back end. Raises GenericError for a taken id, NetdevError for what does not work."""
         if id in self._netdevs:

@@ -116,5 +116,7 @@ def test_computed_properties_cannot_be_written() -> None:
 def test_a_child_reads_as_its_path_and_unknown_names_are_errors() -> None:
     _, room, _ = tree()
     assert room.get("lamp") == "/room/lamp"
+    with pytest.raises(GenericError, match=r"'container\.lamp' is not writable"):
+        room.set("lamp", "/room")
     with pytest.raises(GenericError, match=r"'container\.chair' not found"):
         room.get("chair")

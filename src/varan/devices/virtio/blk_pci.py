@@ -53,7 +53,7 @@ class VirtioBlkPci(VirtioPciDevice):
         await super().acquire(environment)
         backend: BlockBackend | None = self.find_end(environment, "drive")
         if backend is None:
-            raise GenericError(f"{self.type_name}: drive property not set")
+            raise GenericError("drive property not set")
         self._check_settings()
         if not backend.present:
             raise GenericError(f"{self.type_name}: drive '{backend.name}' has no medium, and this disk needs one")

@@ -9,6 +9,7 @@ from varan.core.properties import Property
 from varan.devices.environment import Environment
 from varan.devices.virtio.net import VirtioNet
 from varan.net.adapter import Adapter, RxFilter, parse_mac
+from varan.net.base import Netdev
 from varan.net.network import Network
 
 MODEL = "virtio-net-pci"
@@ -30,11 +31,11 @@ class NetCard(Adapter):
         name: str,
         path: Callable[[], str],
         mac: str,
-        netdev: str,
+        netdev: Netdev | None,
         features: int,
         mtu: int,
     ) -> None:
-        """`path` gives the device's path in the object tree. Raises VaranError for a bad address or back end."""
+        """`path` gives the device's path in the object tree. Raises VaranError for a bad address or a used back end."""
         network: Network = environment.ends.network
         address = parse_mac(mac) if mac else network.free_mac()
         super().__init__(name, MODEL, address)
@@ -55,8 +56,8 @@ class NetCard(Adapter):
             features=features,
             mtu=mtu,
         )
-        if netdev:
-            self.connect(network.find(netdev))
+        if netdev is not None:
+            self.connect(netdev)
         network.add_adapter(self)
         environment.resumed.append(self._ready)
         self.core.link_up = self.link_up

@@ -7,6 +7,7 @@ from varan.devices.virtio.net import VirtioNet
 from varan.devices.virtio.net_card import PROPERTIES, NetCard
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.net.adapter import format_mac
+from varan.net.base import Netdev
 
 
 class VirtioNetPci(VirtioPciDevice):
@@ -24,12 +25,15 @@ class VirtioNetPci(VirtioPciDevice):
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)
         given = self.settings
+        netdev: Netdev | None = self.find_end(environment, "netdev")
+        if netdev is not None and netdev.peer is not None:
+            raise self.end_in_use("netdev", netdev.id)
         self._card = card = NetCard(
             environment,
             self.id or environment.ends.network.free_name(self.type_name),
             lambda: self.path,
             mac=given["mac"],
-            netdev=given["netdev"],
+            netdev=netdev,
             features=self.ring_features,
             mtu=given["host_mtu"],
         )

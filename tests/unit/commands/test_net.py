@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.fake_machine import FakeMachine
+from tests.support.net_peer import FramePeer
+from tests.support.pci import PciRig
+
+from varan.commands import net as handlers
+from varan.errors import GenericError
+from varan.machine.spec import DeviceSpec
+
+
+async def refused(machine: FakeMachine, driver: str, **settings: str) -> str:
+    with pytest.raises(GenericError) as caught:
+        await machine.peripherals.add(DeviceSpec(driver, id="dev", settings=settings))
+    return str(caught.value)
+
+
+async def test_a_receive_filter_belongs_to_a_card_that_has_one(machine: FakeMachine) -> None:
+    backend = await machine.network.add("hubport", "n0", [("hubid", "0")])
+    machine.network.add_adapter(FramePeer(backend, "plain"))
+    assert await handlers.query_rx_filter(machine) == []
+    for name, text in (
+        ("none", "invalid net client name: none"),
+        ("n0", r"net client\(n0\) isn't a NIC"),
+        ("plain", r"net client\(plain\) doesn't support rx-filter querying"),
+    ):
+        with pytest.raises(GenericError, match=text):
+            await handlers.query_rx_filter(machine, name)
+
+
+async def test_a_card_names_the_setting_that_does_not_find_its_back_end(machine: FakeMachine) -> None:
+    rig = PciRig(memory=machine.memory)
+    machine.tree.unattached.add_child("pci.0", rig.bus)
+    await machine.network.add("hubport", "n0", [("hubid", "0")])
+    driver = "virtio-net-pci"
+    assert await refused(machine, driver, netdev="no") == f"Property '{driver}.netdev' can't find value 'no'"
+    await machine.peripherals.add(DeviceSpec(driver, id="first", settings={"netdev": "n0"}))
+    assert (
+        await refused(machine, driver, netdev="n0") == f"Property '{driver}.netdev' can't take value 'n0', it's in use"
+    )
+    assert list(machine.network.adapters) == ["first"]
+    assert await refused(machine, "virtio-blk-pci") == "drive property not set"
