@@ -12,16 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.expected_disk import SECTOR, Expected
 from tests.support.image_tools import Tools, qemu, varan
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 SIZE = 4 << 20
-SECTOR = 512
 WRITER = Path(__file__).parent.parent / "support" / "endless_writer.py"
 
 
@@ -47,35 +47,6 @@ KINDS = {
     "the tool": Kind("cluster_size=4k", script=True),
 }
 CUTS = -(-int(os.environ.get("VARAN_POWER_CUTS", "27")) // len(KINDS))
-
-
-@dataclass
-class Expected:
-    """What each sector may have: what was flushed last, or what was begun since."""
-
-    content: bytearray
-    pending: list[tuple[int, int, int]] = field(default_factory=list)
-
-    def hear(self, line: str) -> None:
-        """Take note of what a writer says."""
-        words = line.split()
-        if words[0] == "write":
-            offset, length, value = map(int, words[1:])
-            self.pending.append((offset, length, value))
-        elif words[0] == "flushed":
-            for offset, length, value in self.pending:
-                self.content[offset : offset + length] = bytes([value]) * length
-            self.pending.clear()
-
-    def assert_allows(self, found: bytes) -> None:
-        """Every sector has something it may have."""
-        assert len(found) == len(self.content)
-        for at in range(0, SIZE, SECTOR):
-            sector = found[at : at + SECTOR]
-            if sector == self.content[at : at + SECTOR]:
-                continue
-            values = [value for offset, length, value in self.pending if offset <= at < offset + length]
-            assert any(sector == bytes([value]) * SECTOR for value in values), f"sector at {at}: {sector[:16]!r}"
 
 
 def script_lines(chance: random.Random) -> Iterator[tuple[str, str]]:

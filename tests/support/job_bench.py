@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from varan.api.events import Event
 from varan.block import create
 from varan.block.backend import BlockBackend
-from varan.block.base import Node
+from varan.block.base import BlockError, Node
 from varan.block.graph import Graph
 from varan.block.image import open_image
 from varan.block.jobs.starting import JobOptions, JobStarter
@@ -24,6 +24,17 @@ from varan.jobs.manager import JobManager
 
 SIZE = 4 << 20
 UNIT = 512
+
+
+async def again(request: Callable[[], Awaitable[None]]) -> None:
+    """A guest's request, which is tried again when it fails, as a machine that stops for errors does."""
+    for _ in range(20):
+        try:
+            await request()
+            return
+        except BlockError:
+            continue
+    await request()
 
 
 class Writer:
@@ -49,10 +60,10 @@ class Writer:
         what = chance.random()
         if what < 0.8:
             data = chance.randbytes(16) * (length // 16)
-            await self._backend.write(at, [memoryview(data)])
+            await again(lambda: self._backend.write(at, [memoryview(data)]))
         else:
             data = bytes(length)
-            await self._backend.write_zeroes(at, length, unmap=what < 0.9)
+            await again(lambda: self._backend.write_zeroes(at, length, unmap=what < 0.9))
         self.content[at : at + length] = data
         if what < 0.1:
             await self._backend.flush()
@@ -62,7 +73,7 @@ class Writer:
     async def check(self, at: int, length: int) -> None:
         """The disk reads as it must."""
         found = bytearray(length)
-        await self._backend.read(at, [memoryview(found)])
+        await again(lambda: self._backend.read(at, [memoryview(found)]))
         assert found == self.content[at : at + length], f"the disk has other bytes at {at}"
 
     async def check_all(self) -> None:

@@ -150,8 +150,7 @@ class Job(abc.ABC):
     # The life around the work.
 
     async def live(self) -> None:
-        """Do the work, and end."""
-        self.state.move(JobStatus.RUNNING)
+        """Do the work, and end. The job is running."""
         self.busy = True
         try:
             await self.pause_point()

@@ -42,6 +42,7 @@ class JobManager:
             self.jobs[job.id] = job
             job.attach(self, transaction)
         for job in jobs:
+            job.state.move(JobStatus.RUNNING)
             self._spawn(job.live())
 
     def find(self, id: str) -> Job:

@@ -11,6 +11,7 @@ from varan.block.graph import Graph
 from varan.block.jobs.base import CHUNK, BlockJob
 from varan.block.jobs.chain import chain, check_hidden, link, name_from, overlay_of
 from varan.block.jobs.transfer import TransferError
+from varan.block.operations.backing_file import make_empty
 
 _SKIP = 1 << 30
 """Most bytes looked at in one step."""
@@ -79,6 +80,15 @@ class CommitJob(BlockJob):
             raise TransferError(error, writing=True) from error
         return length
 
+    async def copy_all(self) -> None:
+        """All of it, without pause. Raises BlockError."""
+        at = 0
+        try:
+            while at < self.total:
+                at += await self._step(at, self.total)
+        except TransferError as failure:
+            raise failure.error from failure
+
     async def prepare(self) -> None:
         await self._base.flush()
         async with rewire.quiet(self.graph, self._top):
@@ -99,6 +109,20 @@ class CommitJob(BlockJob):
         async with rewire.quiet(self.graph, self._top, self._base):
             await self.let_go()
             await self._target.close()
+
+
+async def commit_at_once(graph: Graph, top: Node, base: Node) -> None:
+    """Move what `top` holds into `base`, the image below it, and empty it; requests wait. Raises BlockError."""
+    job = CommitJob(graph, "commit")
+    job.place(top, base, None)
+    try:
+        async with rewire.quiet(graph, top):
+            await job.begin()
+            await job.copy_all()
+            await base.flush()
+            await make_empty(top)
+    finally:
+        await job.clean()
 
 
 class CommitTarget:

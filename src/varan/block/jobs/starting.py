@@ -15,12 +15,20 @@ from varan.block.graph import Graph
 from varan.block.jobs.backup import BackupJob
 from varan.block.jobs.base import BlockJob
 from varan.block.jobs.chain import chain, contains, find_by_filename
-from varan.block.jobs.commit import CommitJob
+from varan.block.jobs.commit import CommitJob, commit_at_once
 from varan.block.jobs.mirror import ActiveCommitJob, MirrorJob
 from varan.block.jobs.stream import StreamJob
 from varan.block.jobs.targets import bitmap_use, create_target, find_bitmap, open_target
 from varan.block.request import backing_of, unfiltered
-from varan.errors import BaseNotFound, DeviceHasNoMedium, DeviceInUse, GenericError, InvalidParameterValue, NodeNotFound
+from varan.errors import (
+    BaseNotFound,
+    DeviceHasNoMedium,
+    DeviceInUse,
+    GenericError,
+    InvalidParameterValue,
+    NodeNotFound,
+    NotSupported,
+)
 from varan.jobs.manager import JobManager
 
 if TYPE_CHECKING:
@@ -191,6 +199,21 @@ class JobStarter:
         job = self.make(CommitJob, device, options)
         job.place(upper, lower, backing_file)
         await self.begin(device, job)
+
+    def with_backing(self) -> list[str]:
+        """The devices whose topmost image has one below."""
+        return [
+            name for name, backend in self._backends.items() if backend.node is not None and backing_of(backend.node)
+        ]
+
+    async def commit_at_once(self, device: str) -> None:
+        """Empty a device's topmost image into the one below. Requests wait meanwhile."""
+        top = unfiltered(self.node(device))
+        below = backing_of(top)
+        if below is None:
+            raise NotSupported()
+        self.check_free(device, *chain(top))
+        await commit_at_once(self.graph, top, unfiltered(below))
 
     def _top(self, images: list[Node], top: str | None, top_node: str | None) -> Node:
         if top_node is not None:

@@ -1,0 +1,126 @@
+"""Disks and their jobs."""
+
+from __future__ import annotations
+
+from varan.api.values import DriveBackup, DriveMirror, JobType, MirrorSyncMode, NewImageMode
+from varan.commands import block_jobs as handlers
+from varan.commands.hmp.errors import HmpError
+from varan.commands.hmp.registry import INFO, command
+from varan.commands.hmp.session import HmpSession
+
+
+@command("block-jobs", help="jobs on disks and how far they are", group=INFO)
+async def info_block_jobs(session: HmpSession) -> str:
+    """A line for each."""
+    lines = []
+    for job in await handlers.query_block_jobs(session.machine):
+        what = "Streaming" if job.type is JobType.STREAM else f"Type {job.type.value},"
+        lines.append(
+            f"{what} device {job.device}: Completed {job.offset} of {job.len} bytes, speed limit {job.speed} bytes/s\n"
+        )
+    return "".join(lines) or "No active jobs\n"
+
+
+@command(
+    "block_stream", "device:string speed:integer? base:string?", help="copy what images below a device's hold into it"
+)
+async def block_stream(session: HmpSession, device: str, speed: int | None = None, base: str | None = None) -> str:
+    """`speed` is in bytes per second."""
+    await handlers.block_stream(session.machine, device, base=base, speed=speed)
+    return ""
+
+
+@command("block_job_set_speed", "device:string speed:integer", help="change a job's limit (bytes per second)")
+async def block_job_set_speed(session: HmpSession, device: str, speed: int) -> str:
+    """0 is no limit."""
+    await handlers.block_job_set_speed(session.machine, device, speed)
+    return ""
+
+
+@command("block_job_cancel", "-f:force device:string", help="end a job (-f: also when it is paused or ready)")
+async def block_job_cancel(session: HmpSession, device: str, force: bool = False) -> str:
+    """As the QMP command."""
+    await handlers.block_job_cancel(session.machine, device, force)
+    return ""
+
+
+@command("block_job_complete", "device:string", help="end a job that is ready, with its effect")
+async def block_job_complete(session: HmpSession, device: str) -> str:
+    """As the QMP command."""
+    await handlers.block_job_complete(session.machine, device)
+    return ""
+
+
+@command("block_job_pause", "device:string", help="stop a job for a while")
+async def block_job_pause(session: HmpSession, device: str) -> str:
+    """As the QMP command."""
+    await handlers.block_job_pause(session.machine, device)
+    return ""
+
+
+@command("block_job_resume", "device:string", help="let a paused job go on")
+async def block_job_resume(session: HmpSession, device: str) -> str:
+    """As the QMP command."""
+    await handlers.block_job_resume(session.machine, device)
+    return ""
+
+
+@command(
+    "drive_mirror",
+    "-n:reuse -f:full device:string target:string format:string?",
+    help="mirror a disk into a file (-n: that is there, -f: all images, not only the topmost)",
+)
+async def drive_mirror(
+    session: HmpSession, device: str, target: str, format: str | None = None, reuse: bool = False, full: bool = False
+) -> str:
+    """Zeros become holes."""
+    arguments = DriveMirror(device=device, target=target, sync=_sync(full), mode=_mode(reuse), unmap=True)
+    if format is not None:
+        arguments.format = format
+    await handlers.drive_mirror(session.machine, arguments)
+    return ""
+
+
+@command(
+    "drive_backup",
+    "-n:reuse -f:full -c:compress device:string target:string format:string?",
+    help="copy a disk as it is now into a file (-n: that is there, -f: all images, -c: compressed)",
+)
+async def drive_backup(
+    session: HmpSession,
+    device: str,
+    target: str,
+    format: str | None = None,
+    reuse: bool = False,
+    full: bool = False,
+    compress: bool = False,
+) -> str:
+    """The guest goes on writing."""
+    arguments = DriveBackup(device=device, target=target, sync=_sync(full), mode=_mode(reuse), compress=compress)
+    if format is not None:
+        arguments.format = format
+    await handlers.drive_backup(session.machine, arguments)
+    return ""
+
+
+def _sync(full: bool) -> MirrorSyncMode:
+    return MirrorSyncMode.FULL if full else MirrorSyncMode.TOP
+
+
+def _mode(reuse: bool) -> NewImageMode:
+    return NewImageMode.EXISTING if reuse else NewImageMode.ABSOLUTE_PATHS
+
+
+@command("commit", "device:string", help="move what a disk's topmost image holds into the one below (all: every disk)")
+async def commit(session: HmpSession, device: str) -> str:
+    """The guest's requests wait meanwhile."""
+    machine = session.machine
+    starter = machine.drives.jobs(machine.jobs)
+    if device == "all":
+        for name in starter.with_backing():
+            await starter.commit_at_once(name)
+        return ""
+    if device not in machine.drives.backends:
+        raise HmpError(f"Device '{device}' not found")
+    await starter.commit_at_once(device)
+    return ""
