@@ -289,6 +289,18 @@ class InputSendEventArguments(Struct, kw_only=True, omit_defaults=True, forbid_u
     """what the user did"""
 
 
+class BlockdevDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    node_name: str = field(name="node-name")
+    """the node"""
+
+
+class BlockdevReopenArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    options: list[Any]
+    """for each node its driver, its name and all of its options, as `blockdev-add` takes them; others than
+    those named above must be as they are
+    """
+
+
 class BlockStreamArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     job_id: str | UnsetType = field(default=UNSET, name="job-id")
     """id of the job, the device's name unless given (since 2.7)"""
@@ -712,6 +724,14 @@ COMMANDS: dict[str, CommandInfo] = {
         since="2.6",
     ),
     "query-mice": CommandInfo("query-mice", "query_mice", returns=list[MouseInfo], since="0.14"),
+    "blockdev-add": CommandInfo("blockdev-add", "blockdev_add", raw=True, since="2.9"),
+    "blockdev-del": CommandInfo("blockdev-del", "blockdev_del", arguments=BlockdevDelArguments, since="2.9"),
+    "blockdev-reopen": CommandInfo(
+        "blockdev-reopen",
+        "blockdev_reopen",
+        arguments=BlockdevReopenArguments,
+        since="6.1",
+    ),
     "query-block-jobs": CommandInfo(
         "query-block-jobs",
         "query_block_jobs",
@@ -960,6 +980,12 @@ class Signatures(Protocol):
     ) -> None: ...
 
     async def query_mice(self) -> list[MouseInfo]: ...
+
+    async def blockdev_add(self, arguments: dict[str, Any]) -> None: ...
+
+    async def blockdev_del(self, node_name: str) -> None: ...
+
+    async def blockdev_reopen(self, options: list[Any]) -> None: ...
 
     async def query_block_jobs(self) -> list[BlockJobInfo]: ...
 

@@ -21,7 +21,21 @@ from varan.machine.machine import Machine
 Handler = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=Handler)
 
-MODULES = ("control", "run_state", "machine", "char", "qom", "qdev", "pci", "misc", "net", "job", "ui", "block_jobs")
+MODULES = (
+    "control",
+    "run_state",
+    "machine",
+    "char",
+    "qom",
+    "qdev",
+    "pci",
+    "misc",
+    "net",
+    "job",
+    "ui",
+    "block_core",
+    "block_jobs",
+)
 """One per schema file that has commands of the machine."""
 
 PROTOCOL_COMMANDS = frozenset({"qmp_capabilities", "query-commands", "query-qmp-schema"})
