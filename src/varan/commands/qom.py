@@ -19,15 +19,16 @@ from varan.machine.machine import Machine
 
 @handler("qom-list")
 async def qom_list(machine: Machine, path: str) -> list[ObjectPropertyInfo]:
-    """Declared properties first, then children."""
+    """Declared properties first, then children and links."""
     found = paths.find(machine.tree.root, path)
     return [ObjectPropertyInfo(name=name, type=type) for name, type in properties_of(found)]
 
 
 def properties_of(found: Object) -> list[tuple[str, str]]:
-    """Names and types of an object's properties, children among them."""
+    """Names and types of an object's properties, children and links among them."""
     declared = [(one.name, one.type) for one in found.all_properties().values()]
-    return declared + [(name, f"child<{child.type_name}>") for name, child in found.children.items()]
+    children = [(name, f"child<{child.type_name}>") for name, child in found.children.items()]
+    return declared + children + [(name, f"link<{linked.type_name}>") for name, linked in found.links.items()]
 
 
 @handler("qom-get")

@@ -44,7 +44,10 @@ def _follow(root: Object, start: Object, parts: Sequence[str]) -> Object | None:
 
 
 def _linked(root: Object, object: Object, name: str) -> Object | None:
-    """Where the link called `name` leads: an absolute path as its value."""
+    """Where the link called `name` leads; a declared one has an absolute path as its value."""
+    linked = object.links.get(name)
+    if linked is not None:
+        return linked
     declared = object.find_property(name)
     if declared is None or not declared.type.startswith("link<"):
         return None

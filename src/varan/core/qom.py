@@ -59,6 +59,11 @@ class Object:
         """The children by name, in the order in which they came."""
         return self._children
 
+    @property
+    def links(self) -> Mapping[str, Object]:
+        """References to other objects that come and go, by name; those that stay are declared properties."""
+        return _NOBODY
+
     def add_child(self, name: str, child: Object) -> None:
         """Make `child` part of this object. Raises GenericError when the name is taken; a child has one parent."""
         if name in self._children or self.find_property(name) is not None:
@@ -110,19 +115,19 @@ class Object:
         return self._declared.get(name)
 
     def get(self, name: str) -> Any:
-        """A property's value; a child's is its path. Raises GenericError for a name there is not."""
+        """A property's value; a child's or link's is its path. Raises GenericError for a name there is not."""
         declared = self.find_property(name)
         if declared is not None:
             return declared.get(self)
-        child = self._children.get(name)
-        if child is None:
+        found = self._children.get(name) or self.links.get(name)
+        if found is None:
             raise self._unknown(name)
-        return child.path
+        return found.path
 
     def set(self, name: str, value: Any) -> None:
         """Give a property another value. Raises GenericError where there is none or it cannot be written."""
         declared = self.find_property(name)
-        if declared is None and name not in self._children:
+        if declared is None and name not in self._children and name not in self.links:
             raise self._unknown(name)
         if declared is None or (declared.write is None and not (declared.setting and self.may_be_set(declared))):
             raise GenericError(f"Property '{self.type_name}.{name}' is not writable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from varan.core.qom import Object
@@ -44,8 +44,15 @@ class Bus(Object):
     def __init__(self) -> None:
         self.devices: list[PluggableDevice] = []
         """Those on it, in the order in which they came."""
+        self._links: dict[str, Object] = {}
+        self._plugged = 0
         self.hotplug: HotplugController | None = None
         """None: devices only come and go before the guest starts."""
+
+    @property
+    def links(self) -> Mapping[str, Object]:
+        """The devices as `child[N]`; N tells the order in which they came and is not used again."""
+        return self._links
 
     @property
     def full(self) -> bool:
@@ -62,10 +69,13 @@ class Bus(Object):
             raise
         device.realized = True
         self.devices.append(device)
+        self._links[f"child[{self._plugged}]"] = device
+        self._plugged += 1
 
     def unplug(self, device: PluggableDevice) -> None:
         """Undo `plug`. The caller holds the machine lock."""
         self.devices.remove(device)
+        self._links = {name: other for name, other in self._links.items() if other is not device}
         device.realized = False
         device.unrealize()
         device.bus = None

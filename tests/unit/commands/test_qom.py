@@ -300,3 +300,20 @@ async def test_disks_go_at_the_rate_of_a_throttle_group_which_then_stays(tmp_pat
         assert await answer(machine, "object-del", id="idle") == {}
         refused = await answer(machine, "object-del", id="slow")
         assert refused == ("GenericError", "object 'slow' is in use, can not be deleted")
+
+
+async def test_a_bus_links_to_its_devices_while_they_are_there(vm: varan.Machine) -> None:
+    async def shown() -> dict[str, str]:
+        listed = await vm.qmp.qom_list("ser-bus.0")
+        return {entry.name: entry.type for entry in listed if entry.name.startswith("child[")}
+
+    await vm.qmp.execute("device_add", {"driver": "virtio-serial-pci", "id": "ser-bus"})
+    for id in ("first", "second"):
+        await vm.qmp.execute("device_add", {"driver": "virtserialport", "id": id, "name": id})
+    assert await shown() == {"child[0]": "link<virtserialport>", "child[1]": "link<virtserialport>"}
+    assert await answer(vm, "qom-get", path="ser-bus.0", property="child[1]") == "/machine/peripheral/second"
+    assert await answer(vm, "qom-get", path="ser-bus.0/child[0]", property="name") == "first"
+    refusal = ("GenericError", "Property 'virtio-serial-bus.child[0]' is not writable")
+    assert await answer(vm, "qom-set", path="ser-bus.0", property="child[0]", value="/machine") == refusal
+    await vm.qmp.execute("device_del", {"id": "first"})
+    assert await shown() == {"child[1]": "link<virtserialport>"}
