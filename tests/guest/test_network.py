@@ -39,7 +39,10 @@ def need_slirp() -> None:
     need(there, f"{LIBRARY} is not installed (Debian package libslirp0)")
 
 
-@pytest.mark.parametrize("options", ["", ",packed=on", ",disable-modern=on", ",event_idx=off,vectors=0"])
+@pytest.mark.parametrize(
+    "options",
+    ["", ",packed=on", ",disable-modern=on", ",event_idx=off,vectors=0", ",ctrl_vq=off,mrg_rxbuf=off,status=off"],
+)
 async def test_a_user_network_gives_a_lease_and_carries_data(tmp_path: Path, options: str) -> None:
     need_slirp()
 

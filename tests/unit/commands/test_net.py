@@ -6,6 +6,8 @@ from tests.support.net_peer import FramePeer
 from tests.support.pci import PciRig
 
 from varan.commands import net as handlers
+from varan.devices.virtio import net
+from varan.devices.virtio.net_pci import VirtioNetPci
 from varan.errors import GenericError
 from varan.machine.spec import DeviceSpec
 
@@ -27,6 +29,22 @@ async def test_a_receive_filter_belongs_to_a_card_that_has_one(machine: FakeMach
     ):
         with pytest.raises(GenericError, match=text):
             await handlers.query_rx_filter(machine, name)
+
+
+async def test_a_card_offers_what_is_not_switched_off(machine: FakeMachine) -> None:
+    rig = PciRig(memory=machine.memory)
+    machine.tree.unattached.add_child("pci.0", rig.bus)
+
+    async def offered(**settings: str) -> int:
+        card = await machine.peripherals.add(DeviceSpec("virtio-net-pci", settings=settings))
+        assert isinstance(card, VirtioNetPci)
+        return card.core.offered
+
+    everything = await offered()
+    assert everything & net.FEATURES == net.FEATURES
+    assert await offered(mrg_rxbuf="off", status="off") == everything & ~(net.MRG_RXBUF | net.STATUS)
+    assert await offered(ctrl_vlan="off") == everything & ~net.CTRL_VLAN
+    assert await offered(ctrl_vq="off") == everything & ~(net.CTRL_VQ | net.BY_COMMAND)
 
 
 async def test_a_card_names_the_setting_that_does_not_find_its_back_end(machine: FakeMachine) -> None:

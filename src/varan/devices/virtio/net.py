@@ -34,7 +34,9 @@ CTRL_VLAN = 1 << 19
 CTRL_RX_EXTRA = 1 << 20
 GUEST_ANNOUNCE = 1 << 21
 CTRL_MAC_ADDR = 1 << 23
-FEATURES = MAC | MRG_RXBUF | STATUS | CTRL_VQ | CTRL_RX | CTRL_VLAN | CTRL_RX_EXTRA | GUEST_ANNOUNCE | CTRL_MAC_ADDR
+BY_COMMAND = CTRL_RX | CTRL_VLAN | CTRL_RX_EXTRA | GUEST_ANNOUNCE | CTRL_MAC_ADDR
+"""What needs the control queue (VIRTIO 1.2, section 5.1.3.1)."""
+FEATURES = MAC | MRG_RXBUF | STATUS | CTRL_VQ | BY_COMMAND
 
 LINK_UP, ANNOUNCE = 1, 2
 _CONFIG = struct.Struct("<6sHHH")
@@ -57,7 +59,8 @@ class VirtioNet(VirtioDevice[VirtioNetState]):
     """See the module's text. The callbacks are called under the machine lock and only take note.
 
     `transmit_due`: there are frames to `take_frames`. `receive_due`: `receive` has room again. `filter_changed`: what
-    passes is another now. `link_up` is kept right by the owner, who calls `announce_config` after a change.
+    passes is another now. `without`: the bits of FEATURES that are not offered. `link_up` is kept right by the owner,
+    who calls `announce_config` after a change.
     """
 
     device_number = 1
@@ -72,6 +75,7 @@ class VirtioNet(VirtioDevice[VirtioNetState]):
         receive_due: Callable[[], None],
         filter_changed: Callable[[], None],
         features: int = common.DEFAULT,
+        without: int = 0,
         mtu: int = 0,
     ) -> None:
         self._permanent_mac = mac
@@ -81,7 +85,8 @@ class VirtioNet(VirtioDevice[VirtioNetState]):
         self._filter_changed = filter_changed
         self._starved = False
         self.link_up = True
-        super().__init__(memory, QUEUE_SIZES, features | FEATURES | (MTU if mtu else 0))
+        own = FEATURES & ~without & ~(BY_COMMAND if without & CTRL_VQ else 0)
+        super().__init__(memory, QUEUE_SIZES, features | own | (MTU if mtu else 0))
         self.state.mac = mac
 
     def config(self) -> bytes:

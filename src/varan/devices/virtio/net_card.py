@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from varan.api.events import NicRxFilterChanged
 from varan.core.properties import Property
 from varan.devices.environment import Environment
+from varan.devices.virtio import net as n
 from varan.devices.virtio.net import VirtioNet
 from varan.net.adapter import Adapter, RxFilter, parse_mac
 from varan.net.base import Netdev
 from varan.net.network import Network
 
 MODEL = "virtio-net-pci"
+SWITCHES = {
+    "mrg_rxbuf": (n.MRG_RXBUF, "frames in several receive buffers"),
+    "status": (n.STATUS, "the link's status"),
+    "ctrl_vq": (n.CTRL_VQ, "the control queue, without which the others of it are not offered either"),
+    "ctrl_rx": (n.CTRL_RX, "receive modes"),
+    "ctrl_rx_extra": (n.CTRL_RX_EXTRA, "further receive modes"),
+    "ctrl_vlan": (n.CTRL_VLAN, "the filter of VLANs"),
+    "ctrl_mac_addr": (n.CTRL_MAC_ADDR, "another address by command"),
+    "guest_announce": (n.GUEST_ANNOUNCE, "announcements by the guest"),
+}
+"""Settings that offer a feature or not: its bit, and what it is."""
 PROPERTIES: tuple[Property, ...] = (
     Property("mac", "str", "Ethernet address; the next free one of 52:54:00:12:34:56 and following", default=""),
     Property("netdev", "str", "id of the back end", default=""),
     Property("host_mtu", "uint16", "largest packet that the guest may send, 0: no limit is told", default=0),
+    *(Property(name, "bool", f"offer {what}", default=True) for name, (_, what) in SWITCHES.items()),
 )
 """Settings of every virtio network card, whatever its transport."""
-SMALLEST_MTU = 68
+
+
+def switched_off(settings: Mapping[str, Any]) -> int:
+    """The features that `settings` do not want offered."""
+    return sum(bit for name, (bit, _) in SWITCHES.items() if not settings[name])
 
 
 class NetCard(Adapter):
@@ -33,6 +51,7 @@ class NetCard(Adapter):
         mac: str,
         netdev: Netdev | None,
         features: int,
+        without: int,
         mtu: int,
     ) -> None:
         """`path` gives the device's path in the object tree. Raises VaranError for a bad address or a used back end."""
@@ -54,6 +73,7 @@ class NetCard(Adapter):
             receive_due=self._receive_due,
             filter_changed=self._filter_changed,
             features=features,
+            without=without,
             mtu=mtu,
         )
         if netdev is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varan.devices.environment import Environment
 from varan.devices.virtio.net import VirtioNet
-from varan.devices.virtio.net_card import PROPERTIES, NetCard
+from varan.devices.virtio.net_card import PROPERTIES, NetCard, switched_off
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.net.adapter import format_mac
 from varan.net.base import Netdev
@@ -35,6 +35,7 @@ class VirtioNetPci(VirtioPciDevice):
             mac=given["mac"],
             netdev=netdev,
             features=self.ring_features,
+            without=switched_off(given),
             mtu=given["host_mtu"],
         )
         self.settings = {**given, "mac": format_mac(card.mac)}
