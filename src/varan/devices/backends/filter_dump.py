@@ -5,6 +5,7 @@ from __future__ import annotations
 from varan.core.properties import MANDATORY, Property
 from varan.devices.backends.userobject import UserObject
 from varan.devices.environment import Environment
+from varan.errors import InvalidParameterValue, VaranError
 from varan.net.pcap import DEFAULT_LENGTH, PcapDump
 
 
@@ -22,7 +23,10 @@ class FilterDump(UserObject):
     _dump: PcapDump | None = None
 
     async def complete(self, environment: Environment) -> None:
-        netdev = environment.ends.network.find(self.settings["netdev"])
+        try:
+            netdev = environment.ends.find_netdev(self.settings["netdev"])
+        except VaranError:
+            raise InvalidParameterValue("netdev", "a network backend id") from None
         self._dump = PcapDump(netdev, self.settings["file"], self.settings["maxlen"])
 
     async def dispose(self) -> None:

@@ -44,5 +44,5 @@ def test_inputs_that_have_asked_are_counted() -> None:
     line = made.lines.line(4)
     for level in (1, 0, 1):
         line(level)
-    assert list(interrupts.counts("i8259", made.pic.requests)) == ["IRQ statistics for i8259:", " 4: 2"]
+    assert list(interrupts.counts("isa-i8259", made.pic.requests)) == ["IRQ statistics for isa-i8259:", " 4: 2"]
     assert made.ioapic.requests == [0] * 24, "its pins are masked"

@@ -249,7 +249,7 @@ async def test_interrupt_controllers_are_shown(session: HmpSession, machine: Fak
     assert (await session.execute("info lapic")).startswith("dumping local APIC state for CPU 0\n")
     assert (await session.execute("info lapic 1")).startswith("dumping local APIC state for CPU 1\n")
     assert await session.execute("info lapic 7") == "Error: there is no local APIC with number 7\n"
-    assert await session.execute("info irq") == "IRQ statistics for ioapic:\nIRQ statistics for i8259:\n 1: 1\n"
+    assert await session.execute("info irq") == "IRQ statistics for ioapic:\nIRQ statistics for isa-i8259:\n 1: 1\n"
 
 
 async def test_info_devices_shows_declared_state(session: HmpSession, machine: FakeMachine) -> None:

@@ -11,12 +11,12 @@ from tests.support.net_peer import FramePeer, frame
 
 from varan.devices.backends.filter_dump import FilterDump
 from varan.devices.environment import Environment
-from varan.errors import DeviceNotFound
+from varan.errors import InvalidParameterValue
 from varan.net.network import Network
 
 
 def environment(network: Network) -> Environment:
-    return Bus().environment(ends=SimpleNamespace(network=network))
+    return Bus().environment(ends=SimpleNamespace(find_netdev=network.find))
 
 
 async def test_a_capture_runs_from_its_making_to_its_end(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ async def test_a_capture_runs_from_its_making_to_its_end(tmp_path: Path) -> None
     await network.close()
 
 
-async def test_a_back_end_there_is_not_is_named() -> None:
+async def test_a_capture_wants_a_back_end() -> None:
     dump = FilterDump({"netdev": "n", "file": "/dev/null"})
-    with pytest.raises(DeviceNotFound, match="'n'"):
+    with pytest.raises(InvalidParameterValue, match="Parameter 'netdev' expects a network backend id"):
         await dump.complete(environment(Network()))
     await dump.dispose()

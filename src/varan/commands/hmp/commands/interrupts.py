@@ -46,6 +46,6 @@ async def irq(session: HmpSession) -> str:
     with session.machine.lock:
         lines = [
             *interrupts.counts("ioapic", controllers.ioapic.requests),
-            *interrupts.counts("i8259", controllers.pic.requests),
+            *interrupts.counts("isa-i8259", controllers.pic.requests),
         ]
     return "".join(f"{line}\n" for line in lines)
