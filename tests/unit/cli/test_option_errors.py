@@ -77,7 +77,7 @@ ERRORS = {
     "not 'pigeon'",
     "-overcommit mem-lock=on": "-overcommit mem-lock=on: mem-lock=on is not supported yet",
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
-    "-boot c": "-boot c: 'order' is not supported yet: there are no disks to boot from",
+    "-boot c": "-boot c: 'order' is not supported yet: firmware is not told what to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
     "-drive file=a": "-drive file=a: if=ide is not supported yet: there are no IDE controllers; if=virtio makes a "
     "virtio disk",

@@ -202,7 +202,7 @@ def fold_boot(builder: Builder, value: str) -> None:
     """-boot strict=on|off[,menu=off]"""
     arguments = Arguments(value, "order")
     for key in ("order", "once"):
-        arguments.refuse(key, "is not supported yet: there are no disks to boot from")
+        arguments.refuse(key, "is not supported yet: firmware is not told what to boot from")
     arguments.take_bool("strict")
     take_off(arguments, "menu")
     arguments.finish()
