@@ -160,8 +160,9 @@ class DirtyBitmap:
         """Runs of set bits among granules, cut at steps of the scan."""
         import numpy as np
 
-        for at in range(first >> 3, -(-last // 8), _SCAN):
-            part = np.frombuffer(self._bits, np.uint8, min(_SCAN, len(self._bits) - at), at)
+        end = min(-(-last // 8), len(self._bits))
+        for at in range(first >> 3, end, _SCAN):
+            part = np.frombuffer(self._bits, np.uint8, min(_SCAN, end - at), at)
             if not part.any():
                 continue
             flags = np.unpackbits(part, bitorder="little")

@@ -114,16 +114,19 @@ class BackupJob(BlockJob):
         if self._sync is MirrorSyncMode.BITMAP:
             self.total = self._todo.count
         while self._todo.next_dirty(0) is not None:
-            at = 0
-            while (area := self._todo.next_dirty(at)) is not None:
-                self._check()
-                step = await self.attempt(partial(self._step, area[0], area[1]))
-                if step is None:
-                    await self.sleep(RETRY_SECONDS)
-                at = area[0] + max(step or 0, self._granularity)
+            for start, length in self._todo.areas():
+                await self._cover(start, start + length)
         self._check()
         if self._sync is not MirrorSyncMode.BITMAP:
             self.done = self.total
+
+    async def _cover(self, at: int, end: int) -> None:
+        while at < end:
+            self._check()
+            step = await self.attempt(partial(self._step, at, end - at))
+            if step is None:
+                await self.sleep(RETRY_SECONDS)
+            at += step or self._granularity
 
     def _check(self) -> None:
         if self._broken is not None:

@@ -158,23 +158,19 @@ class MirrorJob(BlockJob):
 
     async def _copy_marked(self) -> None:
         """One pass over the marks."""
-        at = 0
         self.total = self.done + self._dirty.count
-        while (area := self._dirty.next_dirty(at)) is not None:
-            start = area[0]
-            length = await self.attempt(partial(self._step, start))
-            if length is None:
-                await self.sleep(RETRY_SECONDS)
-                length = self._granularity
-            at = start + max(length, self._granularity)
-            self.total = self.done + self._dirty.count
+        for start, length in self._dirty.areas():
+            at, end = start, start + length
+            while at < end:
+                step = await self.attempt(partial(self._step, at, end))
+                if step is None:
+                    await self.sleep(RETRY_SECONDS)
+                at += step or self._granularity
+        self.total = self.done + self._dirty.count
 
-    async def _step(self, at: int) -> int:
-        area = self._dirty.next_dirty(at)
-        if area is None or area[0] != at:
-            return 0
+    async def _step(self, at: int, end: int) -> int:
         unit = self._granularity
-        length = min(area[1], max(self.step_size // unit * unit, unit))
+        length = min(end - at, max(self.step_size // unit * unit, unit))
         if not self._write_blocking:
             await self._copy(at, length)
             return length
@@ -185,13 +181,13 @@ class MirrorJob(BlockJob):
 
     async def _copy(self, at: int, length: int) -> None:
         self._dirty.clear(at, length)
-        self.total = max(self.total, self.done + self._dirty.count + length)
         try:
             self.used(await transfer(self._source, self._target, at, length, self.buffer, self._flags, self._own))
         except BaseException:
             self._dirty.set(at, length)
             raise
         self.done += length
+        self.total = max(self.total, self.done)
 
     # The end.
 
