@@ -12,6 +12,7 @@ from varan.errors import VaranError
 
 ITEMS = {
     "accel": "the choice of an accelerator, and its work",
+    "block": "disks: block jobs, errors",
     "chardev": "character devices: connections, errors",
     "hmp": "human monitors",
     "jobs": "jobs that fail",
