@@ -21,7 +21,10 @@ async def create_target(filename: str, format: str, size: int, below: Node | Non
     options = {}
     if below is not None and any(role.name == "backing" for role in driver.child_roles):
         options = {"backing_file": below.filename, "backing_fmt": unfiltered(below).driver}
-    await driver.create(filename, size, options)
+    try:
+        await driver.create(filename, size, options)
+    except BlockError as error:
+        raise BlockError(error.kind, f"Could not create '{filename}': {_reason(error)}") from error
 
 
 async def open_target(graph: Graph, filename: str, format: str | None, name: str | None, below: Node | None) -> Node:
@@ -32,7 +35,10 @@ async def open_target(graph: Graph, filename: str, format: str | None, name: str
     has_backing = format is not None and any(role.name == "backing" for role in registry.driver(format).child_roles)
     if below is not None and has_backing:
         options["backing"] = None
-    node = await graph.open(options, format=format, user=None)
+    try:
+        node = await graph.open(options, format=format, user=None)
+    except BlockError as error:
+        raise BlockError(error.kind, f"Could not open '{filename}': {_reason(error)}") from error
     if below is not None and has_backing:
         try:
             await graph.replace(node, "backing", below)
@@ -40,6 +46,10 @@ async def open_target(graph: Graph, filename: str, format: str | None, name: str
             await graph.close(node)
             raise
     return node
+
+
+def _reason(error: BlockError) -> str:
+    return str(error).removeprefix(f"{error.where}: ")
 
 
 def find_bitmap(node: Node, name: str) -> DirtyBitmap:
