@@ -17,7 +17,7 @@ from tests.support.kernel import HINT, find_busybox, find_kernel
 
 from bench.measure import Comparison, Figure
 
-PARTS = ("boot", "disk", "qmp", "machines", "startup", "images")
+PARTS = ("boot", "disk", "qmp", "machines", "startup", "images", "jobs")
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
