@@ -78,9 +78,8 @@ class LegacyGate:
         self.drive()
 
     def drive(self) -> None:
-        """Put the timer's level on the line, where the gate is open."""
-        if not self.closed:
-            self._line(self._level)
+        """Put the timer's level on the line; through a closed gate it holds the line no more."""
+        self._line(0 if self.closed else self._level)
 
 
 class Hpet(Device[HpetState]):
@@ -119,9 +118,11 @@ class Hpet(Device[HpetState]):
 
     def restored(self) -> None:
         legacy = bool(self.state.config & LEGACY)
-        for _, gate in self._legacy:
-            gate.closed = legacy
         self._drive()
+        for _, gate in self._legacy:
+            if gate.closed != legacy:
+                gate.closed = legacy
+                gate.drive()
         for index in range(COMPARATORS):
             self._arm(index)
 
@@ -162,15 +163,12 @@ class Hpet(Device[HpetState]):
     def _configure(self, config: int) -> None:
         state = self.state
         counter = self.counter()
-        was, state.config = state.config, config
+        state.config = config
         if not config & ENABLE:
             for timer in state.timers:
                 timer.fired = False
         self._set_counter(counter)
         self.restored()
-        if was & ~config & LEGACY:
-            for _, gate in self._legacy:
-                gate.drive()
 
     def _set_counter(self, counter: int) -> None:
         running = self.state.config & ENABLE
@@ -237,14 +235,15 @@ class Hpet(Device[HpetState]):
     def _drive(self) -> None:
         """Put every line that the comparators own at the level that they give it."""
         state = self.state
-        legacy = self._legacy if state.config & LEGACY else ()
+        replaces = bool(state.config & LEGACY)
         high = set()
         for index, timer in enumerate(state.timers):
             pending = state.status >> index & 1 if timer.config & LEVEL else timer.fired
             level = 1 if pending and timer.config & INTERRUPT else 0
-            if index < len(legacy):
-                legacy[index][0](level)
-            elif level:
+            takes_over = replaces and index < len(self._legacy)
+            if index < len(self._legacy):
+                self._legacy[index][0](level if takes_over else 0)
+            if level and not takes_over:
                 high.add((timer.config & ROUTE) >> ROUTE_SHIFT)
         for number, line in self._lines.items():
             line(1 if number in high else 0)

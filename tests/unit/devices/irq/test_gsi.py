@@ -8,6 +8,7 @@ from varan.devices.irq.gsi import GsiLines
 from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.irq.ioapic import IoApic
 from varan.devices.irq.messages import MessageBus
+from varan.devices.timer.hpet import LegacyGate
 
 
 class Rig:
@@ -57,3 +58,14 @@ def test_a_shared_line_is_high_while_anybody_holds_it(rig: Rig) -> None:
 def test_there_are_no_others(rig: Rig, gsi: int) -> None:
     with pytest.raises(ValueError, match="no global system interrupt"):
         rig.lines.line(gsi)
+
+
+def test_an_isa_timer_that_the_hpet_replaces_does_not_hold_the_line(rig: Rig) -> None:
+    gate = LegacyGate(rig.lines.line(0))
+    gate(1)
+    gate.closed = True
+    gate.drive()
+    replacement = rig.lines.line(0)
+    replacement(1)
+    replacement(0)
+    assert rig.pin(2) == 0
