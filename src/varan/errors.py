@@ -95,6 +95,50 @@ class DeviceHasNoMedium(QmpError):
         super().__init__(device=device)
 
 
+class DeviceNotRemovable(QmpError):
+    """`reason`: another sentence."""
+
+    template = "{reason}"
+
+    def __init__(self, device: str, reason: str | None = None) -> None:
+        super().__init__(reason=reason or f"Device '{device}' is not removable")
+        self.data = {"device": device}
+
+
+class DeviceLocked(QmpError):
+    """The guest keeps the medium in."""
+
+    template = "Device '{device}' is locked and force was not specified, wait for tray to open and try again"
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device=device)
+
+
+class TrayClosed(GenericError):
+    """The medium moves only when the tray is out. `reason`: another sentence."""
+
+    class_name = "GenericError"
+
+    def __init__(self, device: str, reason: str | None = None) -> None:
+        super().__init__(reason or f"Tray of device '{device}' is not open")
+
+
+class MediumPresent(GenericError):
+    """There is one, where one is to be put in."""
+
+    class_name = "GenericError"
+
+    def __init__(self, device: str) -> None:
+        super().__init__(f"There already is a medium in device '{device}'")
+
+
+class InvalidBlockFormat(QmpError):
+    template = "Unknown driver '{name}'"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+
+
 class DeviceNotActive(QmpError):
     template = "No {device} device has been activated"
 

@@ -143,6 +143,7 @@ class FakeMachine:
         self.network = Network()
         self.jobs = JobManager(self.events.emit)
         self.drives = Drives(Secrets(), {}, self.lock)
+        self.drives.emit = self.events.emit
         self.accelerator: Any = SimpleNamespace(
             name=accelerator, description="runs nothing", cpu_models=lambda: ["max"], synchronous_mmu=True
         )

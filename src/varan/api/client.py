@@ -26,12 +26,19 @@ from .commands import (
     BlockJobSetSpeedFormerArguments,
     BlockStreamArguments,
     BlockStreamFormerArguments,
+    BlockdevChangeMediumArguments,
+    BlockdevCloseTrayArguments,
     BlockdevDelArguments,
+    BlockdevInsertMediumArguments,
     BlockdevMirrorArguments,
+    BlockdevOpenTrayArguments,
+    BlockdevRemoveMediumArguments,
     BlockdevReopenArguments,
+    ChangeArguments,
     CpuArguments,
     DeviceDelArguments,
     DeviceListPropertiesArguments,
+    EjectArguments,
     HumanMonitorCommandArguments,
     InputSendEventArguments,
     JobCancelArguments,
@@ -65,6 +72,7 @@ from .values import (
     BalloonInfo,
     BlockJobInfo,
     BlockdevBackup,
+    BlockdevChangeReadOnlyMode,
     BlockdevOnError,
     ChardevBackendInfo,
     ChardevInfo,
@@ -1195,3 +1203,151 @@ class Commands(abc.ABC):
         Errors: - If there is no such job, DeviceNotActive
         """
         await self.call(COMMANDS["block-job-finalize"], BlockJobFinalizeArguments(id=id))
+
+    async def eject(
+        self,
+        device: str | None = None,
+        id: str | None = None,
+        force: bool | None = None,
+    ) -> None:
+        """Take the medium out of a device and leave the tray open. Without a medium that is a success too.
+
+        device: the drive's name
+
+        id: the device's id or path, instead of `device` (since 2.8)
+
+        force: do it even if the guest has locked the medium; false unless given
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        - If the guest has locked it, DeviceLocked
+        """
+        await self.call(
+            COMMANDS["eject"],
+            EjectArguments(device=UNSET if device is None else device, id=UNSET if id is None else id, force=UNSET if force is None else force),
+        )
+
+    async def change(self, device: str, target: str, arg: str | None = None) -> None:
+        """Put another image into a drive, or change the settings of the VNC server.
+
+        device: the drive's name, or "vnc"
+
+        target: the image's file name
+
+        arg: its format, guessed unless given
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the format is not known, InvalidBlockFormat
+        - If the image needs a key, DeviceEncrypted; the drive has kept its
+          medium then
+        """
+        await self.call(
+            COMMANDS["change"],
+            ChangeArguments(device=device, target=target, arg=UNSET if arg is None else arg),
+        )
+
+    async def blockdev_open_tray(
+        self,
+        device: str | None = None,
+        id: str | None = None,
+        force: bool | None = None,
+    ) -> None:
+        """Open a device's tray. A guest that has locked it is asked to let go of the medium, and the tray
+        opens when it does. Nothing happens to a device without a tray, or with an open one.
+
+        device: the drive's name
+
+        id: the device's id or path, instead of `device` (since 2.8)
+
+        force: open it even if the guest has locked it; false unless given
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        """
+        await self.call(
+            COMMANDS["blockdev-open-tray"],
+            BlockdevOpenTrayArguments(device=UNSET if device is None else device, id=UNSET if id is None else id, force=UNSET if force is None else force),
+        )
+
+    async def blockdev_close_tray(self, device: str | None = None, id: str | None = None) -> None:
+        """Close a device's tray. Nothing happens to a device without a tray, or with a closed one.
+
+        device: the drive's name
+
+        id: the device's id or path, instead of `device` (since 2.8)
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        """
+        await self.call(
+            COMMANDS["blockdev-close-tray"],
+            BlockdevCloseTrayArguments(device=UNSET if device is None else device, id=UNSET if id is None else id),
+        )
+
+    async def blockdev_remove_medium(self, id: str) -> None:
+        """Take the medium out of a device whose tray is open, or that has none.
+
+        id: the device's id or path
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        - If the tray is closed, GenericError
+        """
+        await self.call(COMMANDS["blockdev-remove-medium"], BlockdevRemoveMediumArguments(id=id))
+
+    async def blockdev_insert_medium(self, id: str, node_name: str) -> None:
+        """Put a block node as the medium into a device whose tray is open, or that has none.
+
+        id: the device's id or path
+
+        node_name: the node
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        - If the tray is closed, or there is a medium, GenericError
+        """
+        await self.call(
+            COMMANDS["blockdev-insert-medium"],
+            BlockdevInsertMediumArguments(id=id, node_name=node_name),
+        )
+
+    async def blockdev_change_medium(
+        self,
+        filename: str,
+        device: str | None = None,
+        id: str | None = None,
+        format: str | None = None,
+        force: bool | None = None,
+        read_only_mode: BlockdevChangeReadOnlyMode | None = None,
+    ) -> None:
+        """Put another image into a drive: open the tray, take the medium out, put the image in, close the
+        tray.
+
+        device: the drive's name
+
+        id: the device's id or path, instead of `device` (since 2.8)
+
+        filename: the image's file name
+
+        format: its format, guessed unless given
+
+        force: do it even if the guest has locked the medium; false unless given (since 7.1)
+
+        read_only_mode: whether it can be written, `retain` unless given
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If its medium stays, DeviceNotRemovable
+        - If the guest has locked it, DeviceLocked
+        - If the format is not known, InvalidBlockFormat
+        """
+        await self.call(
+            COMMANDS["blockdev-change-medium"],
+            BlockdevChangeMediumArguments(device=UNSET if device is None else device, id=UNSET if id is None else id, filename=filename, format=UNSET if format is None else format, force=UNSET if force is None else force, read_only_mode=UNSET if read_only_mode is None else read_only_mode),
+        )

@@ -14,6 +14,7 @@ from .values import (
     BalloonInfo,
     BlockJobInfo,
     BlockdevBackup,
+    BlockdevChangeReadOnlyMode,
     BlockdevOnError,
     ChardevBackendInfo,
     ChardevInfo,
@@ -444,6 +445,67 @@ class BlockJobFinalizeArguments(Struct, kw_only=True, omit_defaults=True, forbid
     """the job"""
 
 
+class EjectArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    id: str | UnsetType = UNSET
+    """the device's id or path, instead of `device` (since 2.8)"""
+    force: bool | UnsetType = UNSET
+    """do it even if the guest has locked the medium; false unless given"""
+
+
+class ChangeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """the drive's name, or "vnc" """
+    target: str
+    """the image's file name"""
+    arg: str | UnsetType = UNSET
+    """its format, guessed unless given"""
+
+
+class BlockdevOpenTrayArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    id: str | UnsetType = UNSET
+    """the device's id or path, instead of `device` (since 2.8)"""
+    force: bool | UnsetType = UNSET
+    """open it even if the guest has locked it; false unless given"""
+
+
+class BlockdevCloseTrayArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    id: str | UnsetType = UNSET
+    """the device's id or path, instead of `device` (since 2.8)"""
+
+
+class BlockdevRemoveMediumArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the device's id or path"""
+
+
+class BlockdevInsertMediumArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the device's id or path"""
+    node_name: str = field(name="node-name")
+    """the node"""
+
+
+class BlockdevChangeMediumArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    id: str | UnsetType = UNSET
+    """the device's id or path, instead of `device` (since 2.8)"""
+    filename: str
+    """the image's file name"""
+    format: str | UnsetType = UNSET
+    """its format, guessed unless given"""
+    force: bool | UnsetType = UNSET
+    """do it even if the guest has locked the medium; false unless given (since 7.1)"""
+    read_only_mode: BlockdevChangeReadOnlyMode | UnsetType = field(default=UNSET, name="read-only-mode")
+    """whether it can be written, `retain` unless given"""
+
+
 COMMANDS: dict[str, CommandInfo] = {
     "qmp_capabilities": CommandInfo(
         "qmp_capabilities",
@@ -830,6 +892,38 @@ COMMANDS: dict[str, CommandInfo] = {
         arguments=BlockJobFinalizeArguments,
         since="2.12",
     ),
+    "eject": CommandInfo("eject", "eject", arguments=EjectArguments, since="0.14"),
+    "change": CommandInfo("change", "change", arguments=ChangeArguments, since="0.14", removed="6.0"),
+    "blockdev-open-tray": CommandInfo(
+        "blockdev-open-tray",
+        "blockdev_open_tray",
+        arguments=BlockdevOpenTrayArguments,
+        since="2.5",
+    ),
+    "blockdev-close-tray": CommandInfo(
+        "blockdev-close-tray",
+        "blockdev_close_tray",
+        arguments=BlockdevCloseTrayArguments,
+        since="2.5",
+    ),
+    "blockdev-remove-medium": CommandInfo(
+        "blockdev-remove-medium",
+        "blockdev_remove_medium",
+        arguments=BlockdevRemoveMediumArguments,
+        since="2.12",
+    ),
+    "blockdev-insert-medium": CommandInfo(
+        "blockdev-insert-medium",
+        "blockdev_insert_medium",
+        arguments=BlockdevInsertMediumArguments,
+        since="2.12",
+    ),
+    "blockdev-change-medium": CommandInfo(
+        "blockdev-change-medium",
+        "blockdev_change_medium",
+        arguments=BlockdevChangeMediumArguments,
+        since="2.5",
+    ),
 }
 
 
@@ -1063,3 +1157,35 @@ class Signatures(Protocol):
     async def block_job_dismiss(self, id: str) -> None: ...
 
     async def block_job_finalize(self, id: str) -> None: ...
+
+    async def eject(
+        self,
+        device: str | None = None,
+        id: str | None = None,
+        force: bool | None = None,
+    ) -> None: ...
+
+    async def change(self, device: str, target: str, arg: str | None = None) -> None: ...
+
+    async def blockdev_open_tray(
+        self,
+        device: str | None = None,
+        id: str | None = None,
+        force: bool | None = None,
+    ) -> None: ...
+
+    async def blockdev_close_tray(self, device: str | None = None, id: str | None = None) -> None: ...
+
+    async def blockdev_remove_medium(self, id: str) -> None: ...
+
+    async def blockdev_insert_medium(self, id: str, node_name: str) -> None: ...
+
+    async def blockdev_change_medium(
+        self,
+        filename: str,
+        device: str | None = None,
+        id: str | None = None,
+        format: str | None = None,
+        force: bool | None = None,
+        read_only_mode: BlockdevChangeReadOnlyMode | None = None,
+    ) -> None: ...

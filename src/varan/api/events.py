@@ -247,6 +247,18 @@ class BlockJobPending(Event, kw_only=True):
     """the job"""
 
 
+class DeviceTrayMoved(Event, kw_only=True):
+    """The tray of a device with a removable medium has moved, because the guest or a user wanted it."""
+
+    NAME: ClassVar[str] = "DEVICE_TRAY_MOVED"
+    device: str
+    """the drive's name, empty for a device without a named one"""
+    id: str
+    """the device's id, or its path when it has none (since 2.8)"""
+    tray_open: bool = field(name="tray-open")
+    """whether the tray is open now"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -270,4 +282,5 @@ EVENTS: dict[str, type[Event]] = {
     "BLOCK_JOB_ERROR": BlockJobError,
     "BLOCK_JOB_READY": BlockJobReady,
     "BLOCK_JOB_PENDING": BlockJobPending,
+    "DEVICE_TRAY_MOVED": DeviceTrayMoved,
 }

@@ -906,6 +906,17 @@ class NewImageMode(enum.Enum):
     """a new image is made"""
 
 
+class BlockdevChangeReadOnlyMode(enum.Enum):
+    """Whether a drive's next medium can be written."""
+
+    RETAIN = "retain"
+    """if the one before could"""
+    READ_ONLY = "read-only"
+    """no"""
+    READ_WRITE = "read-write"
+    """yes"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 

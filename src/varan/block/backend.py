@@ -16,6 +16,7 @@ from varan.block import request
 from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
 from varan.block.gate import Gate
 from varan.block.graph import Graph
+from varan.block.medium import Removable, Retained
 
 SLOW = 0.05
 """Seconds: a write to the host's memory that takes longer had to wait."""
@@ -40,12 +41,22 @@ class BlockBackend:
         """Serial number of a device that was given none."""
         self.user: str | None = None
         """The device that uses it, for messages ("device 'disk0'")."""
+        self.device: Any = None
+        """The same as an object (`varan.devices.pluggable.PluggableDevice`), for those who ask about it."""
+        self.removable: Removable | None = None
+        """The same, if its medium may come and go while it uses it."""
+        self.anonymous = False
+        """Whether `name` is not its own: a device names a node, or nothing."""
+        self.last_medium = Retained()
+        """How the medium that is gone was opened."""
+        self.on_tray: Callable[[BlockBackend, bool], None] = _nobody
+        """Told on the loop when the device's tray has moved, with whether it is open."""
         self.lock: AbstractContextManager[Any] = contextlib.nullcontext()
         """Held by whoever calls `read_now` and `write_now`."""
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
-        self._writes = self._quick_writes = False
+        self._writes = self._shares = self._quick_writes = False
         self._patient_from = 0.0
         self._gate = Gate()
         self._keeps = False
@@ -71,35 +82,89 @@ class BlockBackend:
         if edge is not None:
             await self._graph.detach(edge)
 
-    def attach(self, user: str, *, write: bool, share_write: bool = False) -> None:
-        """Let a device use the medium. Raises BlockError when another one does, or the medium does not allow it."""
+    def attach(
+        self,
+        user: str,
+        *,
+        write: bool,
+        share_write: bool = False,
+        device: Any = None,
+        removable: Removable | None = None,
+    ) -> None:
+        """Let a device use the medium, and those that come after it where it is `removable`.
+
+        `write`: whether the device writes media that can be written. Raises BlockError when another device uses it, or
+        the medium does not allow it.
+        """
         if self.user is not None:
             raise BlockError(ErrorKind.IN_USE, f"Drive '{self.name}' is already in use by {self.user}")
+        self._writes, self._shares = write, share_write
         if self.node is not None:
-            wanted = Permission.CONSISTENT_READ | (Permission.WRITE if write else Permission.NONE)
-            shared = Permission.CONSISTENT_READ | Permission.WRITE_UNCHANGED | Permission.RESIZE
-            shared |= Permission.WRITE if share_write else Permission.NONE
+            wanted, shared = self._permissions(self.node)
             if self._edge is None:
                 self._edge = self._graph.attach(self.node, user, wanted, shared, owner=self)
             else:
                 self._graph.change(self._edge, wanted, shared)
                 self._edge.parent = user
-        self.user = user
-        self._writes = write
+        self.user, self.device, self.removable = user, device, removable
         self._resume_quick()
+
+    def _permissions(self, node: Node) -> tuple[Permission, Permission]:
+        """What the device that uses it wants of a medium, and shares."""
+        write = Permission.WRITE if self._writes and not node.read_only else Permission.NONE
+        shared = Permission.CONSISTENT_READ | Permission.WRITE_UNCHANGED | Permission.RESIZE
+        shared |= Permission.WRITE if self._shares else Permission.NONE
+        return Permission.CONSISTENT_READ | write, shared
+
+    # Media (`varan.block.medium` has who may do this when).
+
+    @property
+    def retained(self) -> Retained:
+        """How the next medium is opened: like this one, or the last."""
+        return Retained.of(self.node) if self.node is not None else self.last_medium
+
+    async def take_out(self) -> None:
+        """Let go of the medium, when what has begun on it is over. Raises BlockError when it cannot be flushed."""
+        node = self._medium()
+        self.hold()
+        try:
+            await self.idle()
+            self.last_medium = Retained.of(node)
+            self.node = None
+        finally:
+            self.release()
+        edge, self._edge = self._edge, None
+        if edge is not None:
+            await self._graph.detach(edge)
+
+    def put_in(self, node: Node) -> None:
+        """Hold a medium, where there is none. Raises BlockError when it does not allow it."""
+        if self.user is not None:
+            self._edge = self._graph.attach(node, self.user, *self._permissions(node), owner=self)
+        else:
+            parent = f"drive '{self.name}'"
+            self._edge = self._graph.attach(node, parent, Permission.NONE, Permission.ALL, owner=self)
+        self.node = node
+        self._resume_quick()
+
+    def tray_moved(self, is_open: bool) -> None:
+        """The device's tray has moved, whoever moved it."""
+        self.on_tray(self, is_open)
 
     def _resume_quick(self) -> None:
         """Let threads reach the medium, where that is allowed now."""
         if self._gate.shut or self.user is None or self.node is None:
             return
         options = self.node.options
-        self._quick_writes = self._writes and options.cache_writeback and options.detect_zeroes == "off"
+        self._quick_writes = (
+            self._writes and not self.node.read_only and options.cache_writeback and options.detect_zeroes == "off"
+        )
         self._quick = self.node
 
     async def detach(self) -> None:
         """The device is gone; what it has begun ends first. Raises BlockError when the medium cannot be flushed."""
         await self.drain()
-        self.user = None
+        self.user = self.device = self.removable = None
         self._quick = None
         if self._keeps and self._edge is not None:
             await self._medium().flush()
@@ -215,6 +280,10 @@ class BlockBackend:
             await work(self._medium(), *arguments)
         finally:
             gate.leave()
+
+
+def _nobody(backend: BlockBackend, is_open: bool) -> None:
+    return
 
 
 async def _flush(node: Node) -> None:

@@ -35,6 +35,7 @@ MODULES = (
     "ui",
     "block_core",
     "block_jobs",
+    "block_media",
 )
 """One per schema file that has commands of the machine."""
 

@@ -89,6 +89,9 @@ class HostEnds(Protocol):
     def find_drive(self, id: str) -> Any:
         """A block back end or node (`varan.block.backend`)."""
 
+    def empty_drive(self) -> Any:
+        """A block back end without a medium, for media to come."""
+
     @property
     def network(self) -> Network:
         """The machine's network."""
@@ -119,6 +122,9 @@ class NoEnds:
 
     find_drive = find_chardev = find_netdev = find_object = _find
     secrets = throttle_groups = None
+
+    def empty_drive(self) -> Any:
+        raise VaranError("there are no drives")
 
     @property
     def network(self) -> Network:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from varan.api.events import DeviceTrayMoved, Event
 from varan.errors import VaranError
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
+    from varan.block.base import Node
     from varan.block.crypto.secret import Secrets
     from varan.block.graph import Graph
     from varan.block.jobs.starting import JobStarter
@@ -35,7 +37,9 @@ class Drives:
         self._graph: Graph | None = None
         self.backends: dict[str, BlockBackend] = {}
         self._nameless: list[BlockBackend] = []
-        """Back ends of devices that name a node."""
+        """Back ends of devices that name a node, or nothing."""
+        self.emit: Callable[[Event], None] = lambda event: None
+        """Sends events."""
 
     @property
     def graph(self) -> Graph:
@@ -50,6 +54,7 @@ class Drives:
     async def open(self, spec: DriveSpec) -> None:
         """Open a drive's medium and make its back end. Raises VaranError."""
         from varan.block.backend import BlockBackend
+        from varan.block.medium import Retained
 
         if spec.id in self.backends:
             raise VaranError(f"there is a drive with ID '{spec.id}' already")
@@ -57,11 +62,22 @@ class Drives:
         if spec.source is not None:
             node = await self.graph.open(spec.source, format=spec.format, user=None)
         backend = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
-        backend.lock = self._lock
+        if node is None:
+            backend.last_medium = Retained.parse(spec.retained)
+        self._prepare(backend)
         backend.keep()
         if node is not None:
             self.graph.disown(node)
         self.backends[spec.id] = backend
+
+    def _prepare(self, backend: BlockBackend) -> None:
+        backend.lock = self._lock
+        backend.on_tray = self._tray_moved
+
+    def _tray_moved(self, backend: BlockBackend, is_open: bool) -> None:
+        device = backend.device
+        name = "" if backend.anonymous else backend.name
+        self.emit(DeviceTrayMoved(device=name, id=device.id or device.path, tray_open=is_open))
 
     async def add_node(self, options: Mapping[str, Any]) -> None:
         """Open a block node that has a name, for devices and other nodes to use. Raises VaranError."""
@@ -75,13 +91,26 @@ class Drives:
             return self.backends[name]
         if self._graph is None:
             raise VaranError(f"there is no drive '{name}'")
+        return self._anonymous(name, self._graph.node(name))
+
+    def empty(self) -> BlockBackend:
+        """A back end for a device that was given none, for media to come."""
+        return self._anonymous("", None)
+
+    def _anonymous(self, name: str, node: Node | None) -> BlockBackend:
         from varan.block.backend import BlockBackend
 
-        backend = BlockBackend(self._graph, name, self._graph.node(name))
-        backend.lock = self._lock
+        backend = BlockBackend(self.graph, name, node)
+        backend.anonymous = True
+        self._prepare(backend)
         self._nameless = [other for other in self._nameless if other.user is not None]
         self._nameless.append(backend)
         return backend
+
+    def __iter__(self) -> Iterator[BlockBackend]:
+        """Every back end, those without a name of their own last."""
+        yield from self.backends.values()
+        yield from (backend for backend in self._nameless if backend.user is not None)
 
     def jobs(self, manager: JobManager) -> JobStarter:
         """Starts jobs on the disks."""

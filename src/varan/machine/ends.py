@@ -34,6 +34,10 @@ class MachineEnds:
         """A block back end: a drive's, or one for the block node of that name."""
         return self._machine.drives.find(id)
 
+    def empty_drive(self) -> BlockBackend:
+        """A block back end without a medium, for media to come."""
+        return self._machine.drives.empty()
+
     def find_netdev(self, id: str) -> Netdev:
         """A network back end."""
         return self._machine.network.find(id)

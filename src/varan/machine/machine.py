@@ -88,6 +88,7 @@ class Machine:
         """The vCPUs in the object tree."""
         self.drives = Drives(self._ends.secrets, self._ends.throttle_groups, self.lock)
         """Its disks."""
+        self.drives.emit = self.events.emit
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""
         for id in self.chardevs:

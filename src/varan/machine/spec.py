@@ -123,6 +123,8 @@ class DriveSpec:
     """Whether devices start with a write cache."""
     serial: str = ""
     """Serial number of devices that are given none."""
+    retained: Mapping[str, Any] = field(default_factory=dict)
+    """Of a drive without a medium: options that the next one is opened with (`varan.block.medium.Retained`)."""
     origin: str = field(default="", compare=False)
     """What asked for it, to be named in errors."""
 

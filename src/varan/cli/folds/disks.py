@@ -102,7 +102,7 @@ def _drive(arguments: Arguments, id: str) -> DriveSpec:
     copy_on_read = arguments.take_bool("copy-on-read")
     options |= arguments.rest()
     if not file and "file.filename" not in options and "file.driver" not in options and format is None:
-        return DriveSpec(id, None, writeback=writeback, serial=serial)
+        return DriveSpec(id, None, writeback=writeback, serial=serial, retained=options)
     if copy_on_read:
         above: dict[str, Any] = {key: options.pop(key) for key in ("detect-zeroes", "discard") if key in options}
         inner = {f"file.{key}": value for key, value in options.items()}
