@@ -10,13 +10,18 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varan.block import request
 from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
 from varan.block.gate import Gate
 from varan.block.graph import Graph
 from varan.block.medium import Removable, Retained
+from varan.block.request import size_of
+from varan.block.rewire import hurried, nodes_below
+
+if TYPE_CHECKING:
+    from varan.block.throttle_group import ThrottleMember
 
 SLOW = 0.05
 """Seconds: a write to the host's memory that takes longer had to wait."""
@@ -53,6 +58,8 @@ class BlockBackend:
         """Told on the loop when the device's tray has moved, with whether it is open."""
         self.lock: AbstractContextManager[Any] = contextlib.nullcontext()
         """Held by whoever calls `read_now` and `write_now`."""
+        self.limits: ThrottleMember | None = None
+        """Membership in the group at whose rate requests go; see `limit`."""
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
@@ -60,6 +67,7 @@ class BlockBackend:
         self._patient_from = 0.0
         self._gate = Gate()
         self._keeps = False
+        self._hurried: list[ThrottleMember | None] = []
 
     @property
     def in_flight(self) -> int:
@@ -78,6 +86,7 @@ class BlockBackend:
         """Let go of the medium. No device uses it any more. Raises BlockError when it cannot be flushed."""
         self._keeps = False
         self.node = None
+        self.limit(None)
         edge, self._edge = self._edge, None
         if edge is not None:
             await self._graph.detach(edge)
@@ -153,7 +162,7 @@ class BlockBackend:
 
     def _resume_quick(self) -> None:
         """Let threads reach the medium, where that is allowed now."""
-        if self._gate.shut or self.user is None or self.node is None:
+        if self._gate.shut or self.user is None or self.node is None or self.limits is not None:
             return
         options = self.node.options
         self._quick_writes = (
@@ -171,9 +180,19 @@ class BlockBackend:
             self._graph.change(self._edge, Permission.NONE, Permission.ALL)
             self._edge.parent = f"drive '{self.name}'"
             return
+        self.limit(None)
         edge, self._edge = self._edge, None
         if edge is not None:
             await self._graph.detach(edge)
+
+    def limit(self, limits: ThrottleMember | None) -> None:
+        """Let requests go at the rate of a group from now on; None: as fast as they can, those that wait, too."""
+        before, self.limits = self.limits, limits
+        with self.lock:
+            self._quick = None
+        self._resume_quick()
+        if before is not None:
+            before.leave()
 
     # While the graph below changes (`varan.block.rewire`).
 
@@ -182,6 +201,17 @@ class BlockBackend:
         self._gate.close()
         with self.lock:
             self._quick = None
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """What waits for its turn goes at once: somebody waits for it to end."""
+        if self.limits is not None:
+            self.limits.hurry()
+        self._hurried.append(self.limits)
+
+    def _relax(self) -> None:
+        if (limits := self._hurried.pop()) is not None:
+            limits.relax()
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -190,6 +220,7 @@ class BlockBackend:
     def release(self) -> None:
         """Requests go on."""
         self._gate.open()
+        self._relax()
         self._resume_quick()
 
     def moved(self, node: Node) -> None:
@@ -240,18 +271,18 @@ class BlockBackend:
 
     async def read(self, offset: int, buffers: Buffers) -> None:
         """Fill `buffers` from `offset`. Raises BlockError."""
-        await self._tracked(request.read, offset, buffers)
+        await self._tracked(request.read, offset, buffers, pace=(size_of(buffers), False))
 
     async def write(self, offset: int, buffers: Buffers, *, stable: bool = False) -> None:
         """Write `buffers` at `offset`; `stable`: on stable storage when it returns. Raises BlockError."""
         flags = Write.FUA if stable else Write.NONE
-        await self._tracked(request.write, offset, buffers, flags)
+        await self._tracked(request.write, offset, buffers, flags, pace=(size_of(buffers), True))
 
     async def write_zeroes(self, offset: int, length: int, *, unmap: bool, stable: bool = False) -> None:
         """Make the range read as zeros; `unmap`: its space may be given back. Raises BlockError."""
         flags = Write.MAY_UNMAP if unmap else Write.NONE
         flags |= Write.FUA if stable else Write.NONE
-        await self._tracked(request.zero, offset, length, flags)
+        await self._tracked(request.zero, offset, length, flags, pace=(length, True))
 
     async def discard(self, offset: int, length: int) -> None:
         """The range's content matters no more. Raises BlockError."""
@@ -263,20 +294,30 @@ class BlockBackend:
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
-        await self._gate.drained()
+        self._hurry()
+        try:
+            with hurried(nodes_below([self.node] if self.node is not None else [])):
+                await self._gate.drained()
+        finally:
+            self._relax()
 
     def _medium(self) -> Node:
         if self.node is None:
             raise BlockError(ErrorKind.NOT_FOUND, "there is no medium", where=self.name)
         return self.node
 
-    async def _tracked(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+    async def _tracked(
+        self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, pace: tuple[int, bool] | None = None
+    ) -> None:
+        """`pace`: the bytes, and whether they are written, of a request that limits concern."""
         gate = self._gate
         if gate.shut:
             await gate.enter()
         else:
             gate.inside += 1
         try:
+            if pace is not None and self.limits is not None:
+                await self.limits.admit(*pace)
             await work(self._medium(), *arguments)
         finally:
             gate.leave()

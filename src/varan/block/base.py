@@ -259,6 +259,12 @@ class Node(abc.ABC):
         """Change the size. New bytes read as zeros. `exact` False: larger will do (block devices)."""
         raise BlockError(ErrorKind.UNSUPPORTED, "the size cannot be changed", where=self.filename)
 
+    def hurry(self) -> None:
+        """Somebody waits for the requests here to end: none of them waits for its turn until `relax`."""
+
+    def relax(self) -> None:
+        """Undo one `hurry`."""
+
     async def close(self) -> None:
         """Write back metadata and release; children are closed by the graph afterwards."""
 

@@ -6,8 +6,8 @@ of them has a request under way above the nodes concerned, so that a change is o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from varan.block.base import BlockError, Edge, ErrorKind, Holder, Node, Permission
 from varan.block.graph import Graph
@@ -23,29 +23,55 @@ async def quiet(graph: Graph, *nodes: Node) -> AsyncIterator[None]:
         holders = list(holders_above(graph, nodes))
         for holder in holders:
             holder.hold()
-        try:
-            for holder in holders:
-                await holder.idle()
-            yield
-        finally:
-            for holder in holders:
-                holder.release()
+        with hurried(nodes_below(nodes_above(graph, nodes))):
+            try:
+                for holder in holders:
+                    await holder.idle()
+                yield
+            finally:
+                for holder in holders:
+                    holder.release()
+
+
+@contextmanager
+def hurried(nodes: Collection[Node]) -> Iterator[None]:
+    """While the body runs, requests wait for no turn at `nodes`."""
+    for node in nodes:
+        node.hurry()
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.relax()
+
+
+def nodes_above(graph: Graph, nodes: Collection[Node]) -> list[Node]:
+    """`nodes` and all that lead to them."""
+    return _closure(nodes, lambda node: [edge.owner for edge in graph.parents(node) if isinstance(edge.owner, Node)])
+
+
+def nodes_below(nodes: Collection[Node]) -> list[Node]:
+    """`nodes` and all that they lead to."""
+    return _closure(nodes, lambda node: [edge.node for edge in node.children.values()])
+
+
+def _closure(nodes: Collection[Node], neighbours: Callable[[Node], list[Node]]) -> list[Node]:
+    found: dict[Node, None] = {}
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found[node] = None
+            todo += neighbours(node)
+    return list(found)
 
 
 def holders_above(graph: Graph, nodes: Collection[Node]) -> dict[Holder, None]:
     """Who can send requests that reach `nodes`."""
     found: dict[Holder, None] = {}
-    seen: set[Node] = set()
-    todo = list(nodes)
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
+    for node in nodes_above(graph, nodes):
         for edge in graph.parents(node):
-            if isinstance(edge.owner, Node):
-                todo.append(edge.owner)
-            elif edge.owner is not None:
+            if edge.owner is not None and not isinstance(edge.owner, Node):
                 found[edge.owner] = None
     return found
 

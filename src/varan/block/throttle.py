@@ -21,6 +21,15 @@ LARGEST = 10**15
 """No limit may be higher: products of it stay exact enough."""
 
 KINDS = ("bps-total", "bps-read", "bps-write", "iops-total", "iops-read", "iops-write")
+OLD_NAMES = {
+    "bps-total": "bps",
+    "bps-read": "bps_rd",
+    "bps-write": "bps_wr",
+    "iops-total": "iops",
+    "iops-read": "iops_rd",
+    "iops-write": "iops_wr",
+}
+"""What `block_set_io_throttle`, `query-block` and `-drive` call them."""
 
 
 @record(slots=True)
@@ -63,7 +72,7 @@ class Limits:
 
     buckets: dict[str, Bucket] = field(default_factory=lambda: {kind: Bucket() for kind in KINDS})
     iops_size: int = 0
-    """Bytes that count as one operation; longer requests count as several. 0: every request is one."""
+    """Bytes that count as one operation; longer requests count for more, in proportion. 0: every request is one."""
 
     @property
     def any(self) -> bool:
@@ -71,46 +80,51 @@ class Limits:
         return any(bucket.rate for bucket in self.buckets.values())
 
 
+class LimitsError(BlockError):
+    """Limits that contradict each other or are out of range."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorKind.INVALID, message)
+
+
 def parse_limits(options: Mapping[str, int]) -> Limits:
-    """The limits from `bps-total`, `bps-total-max`, `bps-total-max-length`... and `iops-size`. Raises BlockError."""
+    """The limits from `bps-total`, `bps-total-max`, `bps-total-max-length`... and `iops-size`. Raises LimitsError."""
     known = {f"{kind}{suffix}" for kind in KINDS for suffix in ("", "-max", "-max-length")} | {"iops-size"}
-    for name, value in options.items():
+    for name in options:
         if name not in known:
-            raise _invalid(f"there is no limit '{name}'")
-        if not 0 <= value <= LARGEST:
-            raise _invalid(f"limit '{name}' must lie between 0 and {LARGEST}")
-    limits = Limits(iops_size=options.get("iops-size", 0))
-    for kind in KINDS:
-        limits.buckets[kind] = _bucket(kind, options)
+            raise LimitsError(f"there is no limit '{name}'")
+    _check_exclusive(options)
+    size = options.get("iops-size", 0)
+    if size and not any(options.get(kind) for kind in KINDS if kind.startswith("iops")):
+        raise LimitsError("iops size requires an iops value to be set")
+    if not 0 <= size <= LARGEST:
+        raise LimitsError(f"iops size must be within [0, {LARGEST}]")
+    return Limits({kind: _bucket(kind, options) for kind in KINDS}, size)
+
+
+def _check_exclusive(options: Mapping[str, int]) -> None:
     for unit in ("bps", "iops"):
         for suffix in ("", "-max"):
-            both = any(options.get(f"{unit}-{way}{suffix}") for way in ("read", "write"))
-            if both and options.get(f"{unit}-total{suffix}"):
-                raise _invalid(
-                    f"{unit}-total{suffix} and {unit}-read{suffix} or {unit}-write{suffix} exclude each other"
-                )
-    if limits.iops_size and not any(limits.buckets[kind].rate for kind in KINDS if kind.startswith("iops")):
-        raise _invalid("iops-size needs a limit on operations")
-    return limits
+            either = any(options.get(f"{unit}-{way}{suffix}") for way in ("read", "write"))
+            if either and options.get(f"{unit}-total{suffix}"):
+                raise LimitsError("bps/iops/max total values and read/write values cannot be used at the same time")
 
 
 def _bucket(kind: str, options: Mapping[str, int]) -> Bucket:
     rate, burst, seconds = options.get(kind, 0), options.get(f"{kind}-max", 0), options.get(f"{kind}-max-length", 1)
-    if burst and not rate:
-        raise _invalid(f"{kind}-max needs {kind}")
-    if burst and burst < rate:
-        raise _invalid(f"{kind}-max cannot be lower than {kind}")
+    if not 0 <= rate <= LARGEST or not 0 <= burst <= LARGEST:
+        raise LimitsError(f"bps/iops/max values must be within [0, {LARGEST}]")
     if seconds < 1:
-        raise _invalid(f"{kind}-max-length cannot be 0")
+        raise LimitsError("the burst length cannot be 0")
     if seconds > 1 and not burst:
-        raise _invalid(f"{kind}-max-length needs {kind}-max")
+        raise LimitsError("burst length set without burst rate")
     if burst * seconds > LARGEST:
-        raise _invalid(f"{kind}-max for {kind}-max-length is too much")
+        raise LimitsError("burst length too high for this burst rate")
+    if burst and not rate:
+        raise LimitsError("bps_max/iops_max require corresponding bps/iops values")
+    if burst and burst < rate:
+        raise LimitsError("bps_max/iops_max cannot be lower than bps/iops")
     return Bucket(float(rate), float(burst), seconds)
-
-
-def _invalid(message: str) -> BlockError:
-    return BlockError(ErrorKind.INVALID, message)
 
 
 class Throttle:
@@ -137,7 +151,7 @@ class Throttle:
     def use(self, size: int, write: bool) -> None:
         """A request of `size` bytes goes."""
         unit = self.limits.iops_size
-        operations = max(-(-size // unit), 1) if unit else 1
+        operations = max(size / unit, 1.0) if unit else 1.0
         for kind in _kinds(write):
             self.limits.buckets[kind].use(size if kind.startswith("bps") else operations)
 

@@ -55,9 +55,12 @@ class Drives:
         """Open a drive's medium and make its back end. Raises VaranError."""
         from varan.block.backend import BlockBackend
         from varan.block.medium import Retained
+        from varan.block.limiting import set_limits
+        from varan.block.throttle import parse_limits
 
         if spec.id in self.backends:
             raise VaranError(f"there is a drive with ID '{spec.id}' already")
+        parse_limits(spec.limits)
         node = None
         if spec.source is not None:
             node = await self.graph.open(spec.source, format=spec.format, user=None)
@@ -68,6 +71,7 @@ class Drives:
         backend.keep()
         if node is not None:
             self.graph.disown(node)
+        set_limits(self._throttle_groups, backend, spec.limits, spec.throttle_group)
         self.backends[spec.id] = backend
 
     def _prepare(self, backend: BlockBackend) -> None:

@@ -125,6 +125,10 @@ class DriveSpec:
     """Serial number of devices that are given none."""
     retained: Mapping[str, Any] = field(default_factory=dict)
     """Of a drive without a medium: options that the next one is opened with (`varan.block.medium.Retained`)."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Limits on the rate of requests, by the names that throttle groups give them (`varan.block.throttle`)."""
+    throttle_group: str | None = None
+    """The group that shares these limits; None: the drive alone, and one called as it is."""
     origin: str = field(default="", compare=False)
     """What asked for it, to be named in errors."""
 

@@ -88,8 +88,14 @@ ERRORS = {
     "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
     "bus=0, unit=1 (index=1) exists",
     "-drive if=none,id=d -drive if=none,id=d": "-drive if=none,id=d: Duplicate ID 'd' for drive",
-    "-drive if=none,readonly=on,read-only=on": "-drive if=none,readonly=on,read-only=on: 'readonly' and its alias "
-    "'read-only' can't be used at the same time",
+    "-drive if=none,readonly=on,read-only=on": "-drive if=none,readonly=on,read-only=on: 'read-only' and its alias "
+    "'readonly' can't be used at the same time",
+    "-drive if=none,driver=raw,format=raw": "-drive if=none,driver=raw,format=raw: Cannot specify both 'driver' and "
+    "'format'",
+    "-drive if=none,bps=5,throttling.bps-total=5": "-drive if=none,bps=5,throttling.bps-total=5: "
+    "'throttling.bps-total' and its alias 'bps' can't be used at the same time",
+    "-drive if=none,iops_rd_max=x": "-drive if=none,iops_rd_max=x: parameter 'iops_rd_max' expects a number, not 'x' "
+    "(column 21)",
     "-blockdev node-name=n": "-blockdev node-name=n: Parameter 'driver' is missing",
     "-object id=a": "-object id=a: Parameter 'qom-type' is missing",
     "-object secret": "-object secret: Parameter 'id' is missing",

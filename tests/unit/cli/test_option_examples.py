@@ -250,6 +250,18 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             "machine.drives",
             (DriveSpec("none0", {"driver": "copy-on-read", "file.filename": "a", "file.driver": "qcow2"}),),
         ),
+        (
+            "-drive if=none,id=d,file=a,bps=1000,iops_rd_max=9,throttling.iops-read=3,iops_size=512,group=g",
+            "machine.drives",
+            (
+                DriveSpec(
+                    "d",
+                    {"filename": "a"},
+                    limits={"bps-total": 1000, "iops-read": 3, "iops-read-max": 9, "iops-size": 512},
+                    throttle_group="g",
+                ),
+            ),
+        ),
         ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),
         ("-drive if=none,file=a -drive if=none,id=d", "machine.devices", ()),
     ],

@@ -17,26 +17,31 @@ class ThrottleNode(PassingNode):
 
     def __init__(self, options: OpenOptions, child: Edge, group: ThrottleGroup) -> None:
         super().__init__(options, child)
-        self.group = group
-        group.members += 1
+        self._member = group.join()
 
     async def close(self) -> None:
-        self.group.members -= 1
+        self._member.leave()
+
+    def hurry(self) -> None:
+        self._member.hurry()
+
+    def relax(self) -> None:
+        self._member.relax()
 
     async def read(self, offset: int, buffers: Buffers) -> None:
-        await self.group.admit(size_of(buffers), write=False)
+        await self._member.admit(size_of(buffers), write=False)
         await self._child.read(offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
-        await self.group.admit(size_of(buffers), write=True)
+        await self._member.admit(size_of(buffers), write=True)
         await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
-        await self.group.admit(length, write=True)
+        await self._member.admit(length, write=True)
         await self._child.write_zeroes(offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:
-        await self.group.admit(length, write=True)
+        await self._member.admit(length, write=True)
         await self._child.discard(offset, length)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from varan.block.throttle import OLD_NAMES
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
 from varan.cli.folds.devices import json_object
@@ -30,7 +31,20 @@ _CACHE = {
     "unsafe": (False, True, True),
 }
 """Of a cache mode: past the host's cache, with a write cache, flushes do nothing."""
-_SPELLINGS = {"readonly": "read-only", "driver": "format"}
+_LIMITS = {
+    **{
+        f"{old}{suffix.replace('-', '_')}": f"{kind}{suffix}"
+        for kind, old in OLD_NAMES.items()
+        for suffix in ("", "-max")
+    },
+    "iops_size": "iops-size",
+}
+"""Older names of limits, and what throttle groups call them."""
+_SPELLINGS = {
+    "readonly": "read-only",
+    "group": "throttling.group",
+    **{old: f"throttling.{name}" for old, name in _LIMITS.items()},
+}
 
 
 def fold_blockdev(builder: Builder, value: str) -> None:
@@ -46,7 +60,9 @@ def fold_drive(builder: Builder, value: str) -> None:
     arguments = Arguments(value)
     for old, new in _SPELLINGS.items():
         if old in arguments and new in arguments:
-            raise UsageError(f"'{old}' and its alias '{new}' can't be used at the same time")
+            raise UsageError(f"'{new}' and its alias '{old}' can't be used at the same time")
+    if "driver" in arguments and "format" in arguments:
+        raise UsageError("Cannot specify both 'driver' and 'format'")
     interface = arguments.take_choice("if", INTERFACES) or "ide"
     media = arguments.take_choice("media", ("disk", "cdrom"))
     if interface in _ABSENT:
@@ -93,6 +109,7 @@ def _drive(arguments: Arguments, id: str) -> DriveSpec:
         options["cache.direct"], writeback, options["cache.no-flush"] = _CACHE[mode]
     switch = arguments.take_bool("cache.writeback")
     writeback = writeback if switch is None else switch
+    limits, group = _limits(arguments)
     for name in ("readonly", "read-only"):
         if (given := arguments.take_bool(name)) is not None:
             options["read-only"] = given
@@ -101,11 +118,23 @@ def _drive(arguments: Arguments, id: str) -> DriveSpec:
         options["filename"] = file
     copy_on_read = arguments.take_bool("copy-on-read")
     options |= arguments.rest()
+    spec = DriveSpec(id, None, None, writeback, serial, limits=limits, throttle_group=group)
     if not file and "file.filename" not in options and "file.driver" not in options and format is None:
-        return DriveSpec(id, None, writeback=writeback, serial=serial, retained=options)
+        return replace(spec, retained=options)
     if copy_on_read:
         above: dict[str, Any] = {key: options.pop(key) for key in ("detect-zeroes", "discard") if key in options}
         inner = {f"file.{key}": value for key, value in options.items()}
         inner |= {"file.driver": format} if format else {}
-        return DriveSpec(id, {"driver": "copy-on-read", **above, **inner}, writeback=writeback, serial=serial)
-    return DriveSpec(id, options, format, writeback, serial)
+        return replace(spec, source={"driver": "copy-on-read", **above, **inner})
+    return replace(spec, source=options, format=format)
+
+
+def _limits(arguments: Arguments) -> tuple[dict[str, int], str | None]:
+    """Limits by the names that throttle groups have for them, and the group."""
+    names = [f"{kind}{suffix}" for kind in OLD_NAMES for suffix in ("", "-max", "-max-length")]
+    wanted = {**{f"throttling.{name}": name for name in (*names, "iops-size")}, **_LIMITS}
+    limits = {}
+    for spelling, name in wanted.items():
+        if (value := arguments.take_number(spelling)) is not None:
+            limits[name] = value
+    return limits, arguments.take("throttling.group") or arguments.take("group")

@@ -10,7 +10,7 @@ from varan.block.throttle_group import ThrottleGroup
 from varan.core.properties import Property
 from varan.devices.backends.userobject import UserObject
 from varan.devices.environment import Environment
-from varan.errors import InvalidParameterType
+from varan.errors import GenericError, InvalidParameterType
 
 
 def _number(name: str, value: Any) -> int:
@@ -46,10 +46,12 @@ class ThrottleGroupObject(UserObject):
 
     @property
     def in_use(self) -> bool:
-        return self._group is not None and self._group.members > 0
+        return self._group is not None and bool(self._group.members)
 
     async def complete(self, environment: Environment) -> None:
         self._groups: dict[str, ThrottleGroup] = environment.ends.throttle_groups
+        if self.name in self._groups:
+            raise GenericError("A group with this name already exists")
         self._group = ThrottleGroup(self.name, parse_limits(self.settings["limits"] or {}))
         self._groups[self.name] = self._group
 
