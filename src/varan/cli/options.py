@@ -168,10 +168,10 @@ _DISKS = (
         "[,throttling.LIMIT=N][,throttling.group=NAME][,option=value]...",
         Group.DISK,
         "A drive: the image FILE, and with if=virtio a virtio disk that shows it; with if=none a -device uses it by "
-        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. LIMIT is bps-total, bps-read, "
-        "bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for bursts, or iops-size "
-        "(short: bps, bps_rd, iops_wr_max...); drives with the same group share it. Further options are those of "
-        "the format and, as file.NAME, of what is below it; docs/block.md has them.",
+        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. LIMIT is bps-total, "
+        "bps-read, bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for bursts, or "
+        "iops-size (short: bps, bps_rd, iops_wr_max...); drives with the same group share it. Further options "
+        "are those of the format and, as file.NAME, of what is below it; docs/block.md has them.",
         disks.fold_drive,
         repeatable=True,
     ),

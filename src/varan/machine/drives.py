@@ -54,8 +54,8 @@ class Drives:
     async def open(self, spec: DriveSpec) -> None:
         """Open a drive's medium and make its back end. Raises VaranError."""
         from varan.block.backend import BlockBackend
-        from varan.block.medium import Retained
         from varan.block.limiting import set_limits
+        from varan.block.medium import Retained
         from varan.block.throttle import parse_limits
 
         if spec.id in self.backends:
