@@ -200,10 +200,13 @@ class InvalidParameter(QmpError):
 
 
 class InvalidParameterCombination(QmpError):
-    template = "Invalid parameter combination"
+    """`reason`: a sentence of its own, for those who read sentences."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    template = "{reason}"
+
+    def __init__(self, reason: str = "Invalid parameter combination") -> None:
+        super().__init__(reason=reason)
+        self.data = {}
 
 
 class InvalidParameterType(QmpError):

@@ -16,7 +16,6 @@ from typing import Any
 from varan.accel.base import HALTED, Exit, Vcpu
 from varan.accel.state import Activity, CpuState
 from varan.api.values import CommandLineOptionInfo, ShutdownCause
-from varan.block.crypto.secret import Secrets
 from varan.chardev.base import Chardev
 from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
@@ -142,7 +141,8 @@ class FakeMachine:
         self.chardevs: dict[str, Chardev] = {}
         self.network = Network()
         self.jobs = JobManager(self.events.emit)
-        self.drives = Drives(Secrets(), {}, self.lock)
+        ends = MachineEnds(self)  # type: ignore[arg-type]
+        self.drives = Drives(ends.secrets, ends.throttle_groups, self.lock)
         self.drives.emit = self.events.emit
         self.accelerator: Any = SimpleNamespace(
             name=accelerator, description="runs nothing", cpu_models=lambda: ["max"], synchronous_mmu=True
@@ -167,7 +167,7 @@ class FakeMachine:
             ManualClock(),
             ManualClock(),
             unattached=self.tree.unattached,
-            ends=MachineEnds(self),  # type: ignore[arg-type]
+            ends=ends,
         )
         self.typist = Typist(self.environment.input, self.environment.virtual, self.environment.timers)
         self.peripherals = Peripherals(self.tree, self.environment, ())

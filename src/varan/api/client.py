@@ -70,6 +70,7 @@ from .commands import (
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockIOThrottle,
     BlockJobInfo,
     BlockdevBackup,
     BlockdevChangeReadOnlyMode,
@@ -1351,3 +1352,14 @@ class Commands(abc.ABC):
             COMMANDS["blockdev-change-medium"],
             BlockdevChangeMediumArguments(device=UNSET if device is None else device, id=UNSET if id is None else id, filename=filename, format=UNSET if format is None else format, force=UNSET if force is None else force, read_only_mode=UNSET if read_only_mode is None else read_only_mode),
         )
+
+    async def block_set_io_throttle(self, arguments: BlockIOThrottle) -> None:
+        """Set the limits of a drive. All of them are replaced; none at all takes the drive out of its
+        throttle group. Requests that wait go by the new limits.
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the limits exclude each other or are out of range,
+          InvalidParameterCombination
+        """
+        await self.call(COMMANDS["block_set_io_throttle"], arguments)

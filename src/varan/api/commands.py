@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockIOThrottle,
     BlockJobInfo,
     BlockdevBackup,
     BlockdevChangeReadOnlyMode,
@@ -924,6 +925,13 @@ COMMANDS: dict[str, CommandInfo] = {
         arguments=BlockdevChangeMediumArguments,
         since="2.5",
     ),
+    "block_set_io_throttle": CommandInfo(
+        "block_set_io_throttle",
+        "block_set_io_throttle",
+        arguments=BlockIOThrottle,
+        boxed=True,
+        since="1.1",
+    ),
 }
 
 
@@ -1189,3 +1197,5 @@ class Signatures(Protocol):
         force: bool | None = None,
         read_only_mode: BlockdevChangeReadOnlyMode | None = None,
     ) -> None: ...
+
+    async def block_set_io_throttle(self, arguments: BlockIOThrottle) -> None: ...

@@ -2567,6 +2567,58 @@ class BlockdevBackup(BackupCommon, kw_only=True):
     """device or node that is written"""
 
 
+class BlockIOThrottle(Input, kw_only=True):
+    """What a drive, and with it all drives of its throttle group, may do in a second. Rates count for reads
+    and writes together or for each of them; 0 stands for no limit. A burst is a higher rate that lasts for
+    some seconds at most, and is earned by using less than the rate.
+    """
+
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    id: str | UnsetType = UNSET
+    """the device's id or path, instead of `device` (since 2.8)"""
+    bps: Int64
+    """bytes"""
+    bps_rd: Int64
+    """bytes that are read"""
+    bps_wr: Int64
+    """bytes that are written"""
+    iops: Int64
+    """requests"""
+    iops_rd: Int64
+    """requests to read"""
+    iops_wr: Int64
+    """requests to write"""
+    bps_max: Int64 | UnsetType = UNSET
+    """bytes in a burst (since 1.7)"""
+    bps_rd_max: Int64 | UnsetType = UNSET
+    """bytes that are read in a burst (since 1.7)"""
+    bps_wr_max: Int64 | UnsetType = UNSET
+    """bytes that are written in a burst (since 1.7)"""
+    iops_max: Int64 | UnsetType = UNSET
+    """requests in a burst (since 1.7)"""
+    iops_rd_max: Int64 | UnsetType = UNSET
+    """requests to read in a burst (since 1.7)"""
+    iops_wr_max: Int64 | UnsetType = UNSET
+    """requests to write in a burst (since 1.7)"""
+    bps_max_length: Int64 | UnsetType = UNSET
+    """seconds that a burst of `bps_max` may last, 1 unless given (since 2.6)"""
+    bps_rd_max_length: Int64 | UnsetType = UNSET
+    """likewise of `bps_rd_max` (since 2.6)"""
+    bps_wr_max_length: Int64 | UnsetType = UNSET
+    """likewise of `bps_wr_max` (since 2.6)"""
+    iops_max_length: Int64 | UnsetType = UNSET
+    """likewise of `iops_max` (since 2.6)"""
+    iops_rd_max_length: Int64 | UnsetType = UNSET
+    """likewise of `iops_rd_max` (since 2.6)"""
+    iops_wr_max_length: Int64 | UnsetType = UNSET
+    """likewise of `iops_wr_max` (since 2.6)"""
+    iops_size: Int64 | UnsetType = UNSET
+    """bytes from which on a request counts for more than one, in proportion to its length (since 1.7)"""
+    group: str | UnsetType = UNSET
+    """the throttle group that the drive joins; that it is in, or one of its own, unless given (since 2.4)"""
+
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo

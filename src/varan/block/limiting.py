@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 def set_limits(
-    groups: MutableMapping[str, ThrottleGroup], backend: BlockBackend, options: Mapping[str, int], group: str | None
+    groups: MutableMapping[str, ThrottleGroup],
+    backend: BlockBackend,
+    options: Mapping[str, int],
+    group: str | None,
+    called: str | None = None,
 ) -> None:
     """Let requests of `backend` go at the rates of `options`, and with them those of the whole group.
 
-    `group`: the group's name; None: the one it is in, else one of its own. No rates: it leaves its group. Raises
-    LimitsError, nothing changed.
+    `group`: the group's name; None: the one it is in, else one of its own, named as `called`, or as it is. No rates:
+    it leaves its group. Raises LimitsError, nothing changed.
     """
     limits = parse_limits(options)
     if not limits.any:
@@ -28,7 +32,7 @@ def set_limits(
         return
     member = backend.limits
     if member is None or (group is not None and member.group.name != group):
-        member = join(groups, backend.name if group is None else group)
+        member = join(groups, called or backend.name if group is None else group)
     member.group.change(limits)
     if member is not backend.limits:
         backend.limit(member)

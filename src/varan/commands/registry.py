@@ -36,6 +36,7 @@ MODULES = (
     "block_core",
     "block_jobs",
     "block_media",
+    "block_throttle",
 )
 """One per schema file that has commands of the machine."""
 

@@ -33,7 +33,7 @@ class Drives:
         """`lock`: the machine lock, which vCPU threads hold when they reach for a medium."""
         self._lock = lock or contextlib.nullcontext()
         self._secrets = secrets
-        self._throttle_groups = throttle_groups
+        self.throttle_groups = throttle_groups
         self._graph: Graph | None = None
         self.backends: dict[str, BlockBackend] = {}
         self._nameless: list[BlockBackend] = []
@@ -48,7 +48,7 @@ class Drives:
             from varan.block.graph import Graph
 
             self._graph = Graph(secret=self._secrets.get)
-            self._graph.throttle_groups = self._throttle_groups
+            self._graph.throttle_groups = self.throttle_groups
         return self._graph
 
     async def open(self, spec: DriveSpec) -> None:
@@ -71,7 +71,7 @@ class Drives:
         backend.keep()
         if node is not None:
             self.graph.disown(node)
-        set_limits(self._throttle_groups, backend, spec.limits, spec.throttle_group)
+        set_limits(self.throttle_groups, backend, spec.limits, spec.throttle_group)
         self.backends[spec.id] = backend
 
     def _prepare(self, backend: BlockBackend) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from varan.api.values import DriveBackup, DriveMirror, JobType, MirrorSyncMode, NewImageMode
+from varan.api.values import BlockIOThrottle, DriveBackup, DriveMirror, JobType, MirrorSyncMode, NewImageMode
 from varan.commands import block_jobs as handlers
+from varan.commands import block_throttle as throttle_handlers
 from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.registry import INFO, command
 from varan.commands.hmp.session import HmpSession
@@ -123,4 +124,22 @@ async def commit(session: HmpSession, device: str) -> str:
     if device not in machine.drives.backends:
         raise HmpError(f"Device '{device}' not found")
     await starter.commit_at_once(device)
+    return ""
+
+
+@command(
+    "block_set_io_throttle",
+    "device:string bps:integer bps_rd:integer bps_wr:integer iops:integer iops_rd:integer iops_wr:integer",
+    help="limit bytes and requests per second of a drive",
+)
+async def block_set_io_throttle(
+    session: HmpSession, device: str, bps: int, bps_rd: int, bps_wr: int, iops: int, iops_rd: int, iops_wr: int
+) -> str:
+    """By a drive's name, else by a device's id."""
+    arguments = BlockIOThrottle(bps=bps, bps_rd=bps_rd, bps_wr=bps_wr, iops=iops, iops_rd=iops_rd, iops_wr=iops_wr)
+    if device in session.machine.drives.backends:
+        arguments.device = device
+    else:
+        arguments.id = device
+    await throttle_handlers.block_set_io_throttle(session.machine, arguments)
     return ""
