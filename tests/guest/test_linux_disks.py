@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.initrd import Cpio, make_initrd
+from tests.support.initrd import make_initrd
 from tests.support.kernel import need_busybox, need_kernel
 
 import varan
 import varan.block
-from varan.board.boot.acpi import aml
-from varan.board.boot.acpi.resources import interrupts, memory32, template
-from varan.board.boot.acpi.table import description
-from varan.devices.virtio.blk_pci import VirtioBlkPci
-from varan.devices.virtio.mmio import SIZE, VirtioMmio
 from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 
 pytestmark = pytest.mark.linux
@@ -182,42 +178,41 @@ umount /mnt
     assert text.split()[-2] == hashlib.md5(numbers).hexdigest()
 
 
-def mmio_table(base: int, gsi: int) -> bytes:
-    """A cpio archive with an ACPI table that tells Linux of a virtio-mmio device (its driver's `LNRO0005`).
-
-    Linux takes tables from such an archive in front of its initrd (CONFIG_ACPI_TABLE_UPGRADE).
-    """
-    resources = template(memory32(base, SIZE), interrupts([gsi]))
-    names = aml.name("_HID", aml.string("LNRO0005")), aml.name("_UID", aml.integer(0)), aml.name("_CRS", resources)
-    table = description("SSDT", 2, aml.scope("\\_SB", aml.device("VIRT", *names))).place({})
-    archive = Cpio()
-    for folder in ("kernel", "kernel/firmware", "kernel/firmware/acpi"):
-        archive.directory(folder)
-    archive.file("kernel/firmware/acpi/ssdt.aml", table, 0o644)
-    return archive.finish()
+TRANSPORT = DeviceSpec("virtio-mmio")
+MMIO = ("virtio_mmio", "virtio_blk")
 
 
-async def test_a_disk_over_memory_mapped_registers(tmp_path: Path) -> None:
-    path = tmp_path / "disk.raw"
-    data = make_image(path)
-    base, gsi = 0xFEB00000, 5
-    described = spec(tmp_path, PATTERNS, [raw(path)], ["virtio_mmio", "virtio_blk"])
-    initrd = tmp_path / "initrd"
-    initrd.write_bytes(mmio_table(base, gsi) + initrd.read_bytes())
-    async with varan.Machine(spec=replace(described, devices=())) as vm:
-        environment = vm._whole.environment
-        disk = VirtioBlkPci("disk", {"drive": "drive0"})
-        await disk.acquire(environment)
-        core = disk.make_core(environment)
-        VirtioMmio(core, environment.gsi(gsi)).map(environment.memory, base)
+async def test_disks_over_memory_mapped_registers(tmp_path: Path) -> None:
+    paths = tmp_path / "a.raw", tmp_path / "b.raw"
+    before = [make_image(path, seed) for seed, path in enumerate(paths, 1)]
+    script = f"readlink -f /sys/block/vda/device; {PATTERNS} md5sum < /dev/vdb"
+    drives = [DriveSpec(f"drive{number}", raw(path)) for number, path in enumerate(paths)]
+    devices = [
+        DeviceSpec("virtio-blk-device", f"disk{number}", settings={"drive": f"drive{number}"}) for number in (0, 1)
+    ]
+    described = spec(tmp_path, script, [], MMIO)
+    described = replace(described, drives=tuple(drives), devices=(TRANSPORT, TRANSPORT, TRANSPORT, *devices))
+    async with varan.Machine(spec=described) as vm:
         await vm.start()
         await vm.serial.expect("THE-END", timeout=PATIENCE)
-        await vm.pause()
-        core.forget_memory()
-        await disk.release()
-        seen = vm.serial.text.split()
-    assert hashlib.md5(data).hexdigest() in seen
-    assert hashlib.md5(path.read_bytes()).hexdigest() in seen
+        seen = vm.serial.text
+    assert "LNRO0005:00" in seen
+    for data in (*before, paths[0].read_bytes()):
+        assert hashlib.md5(data).hexdigest() in seen.split()
+    assert paths[0].read_bytes() != before[0]
+
+
+async def test_memory_mapped_registers_lie_where_the_user_says(tmp_path: Path) -> None:
+    path = tmp_path / "disk.raw"
+    data = make_image(path)
+    transport = DeviceSpec("virtio-mmio", settings={"addr": "0xfeb00000", "irq": "5"})
+    disk = DeviceSpec("virtio-blk-device", settings={"drive": "drive0"})
+    described = spec(tmp_path, "cat /proc/iomem /proc/interrupts; md5sum < /dev/vda", [], MMIO)
+    described = replace(described, drives=(DriveSpec("drive0", raw(path)),), devices=(transport, disk))
+    seen = await run(described)
+    assert re.search(r"feb00000-feb001ff : LNRO0005:00", seen)
+    assert re.search(r"^ *5: .*virtio0", seen, re.MULTILINE)
+    assert hashlib.md5(data).hexdigest() in seen.split()
 
 
 async def test_a_reset_in_the_middle_of_reading(tmp_path: Path) -> None:

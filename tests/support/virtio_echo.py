@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.virtio_driver import CountingTransport
 from varan.core.memory import MemorySpace
 from varan.devices.environment import Environment
+from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.chain import Chain
 from varan.devices.virtio.device import Transport, VirtioDevice, VirtioState
 from varan.devices.virtio.features import RING_EVENT_IDX, RING_INDIRECT_DESC, RING_PACKED
@@ -50,6 +51,17 @@ class Echo(VirtioDevice[VirtioState]):
         queue.notify()
 
 
+class EchoDevice(VirtioBackend):
+    """An `Echo` for a virtio bus."""
+
+    type_name = "virtio-echo-device"
+    abstract = False
+    core: Echo
+
+    def make_core(self, environment: Environment) -> Echo:
+        return Echo(environment.memory, self.ring_features, queues=2)
+
+
 class EchoPci(VirtioPciDevice):
     """An `Echo` on PCI."""
 
@@ -57,7 +69,10 @@ class EchoPci(VirtioPciDevice):
     abstract = False
     class_code = 0xFF0000
     transitional_id = 0x103F
-    core: Echo
+    backend_type = EchoDevice
 
-    def make_core(self, environment: Environment) -> Echo:
-        return Echo(environment.memory, self.ring_features, queues=2)
+    @property
+    def core(self) -> Echo:
+        core = super().core
+        assert isinstance(core, Echo)
+        return core

@@ -8,8 +8,10 @@ from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.acpi.pcihp import FIRST_SLOT
 from varan.devices.acpi.piix4pm import Piix4Pm
 from varan.devices.acpi.power import SleepType
+from varan.devices.bus import SystemBus
 from varan.devices.isa import IsaBus, IsaDevice
 from varan.devices.pci.address import SLOTS
+from varan.devices.system import SystemDevice
 from varan.devices.timer import hpet as event_timers
 
 PCI_PORTS = (Window(0, 0xCF7), Window(0xD00, 0xFFFF))
@@ -18,12 +20,13 @@ VIDEO_MEMORY = Window(0xA0000, 0xBFFFF)
 
 
 def describe(
-    *, cpus: int, apics: Apics, isa: IsaBus, windows: pci_setup.Windows, hpet: bool, pm: Piix4Pm
+    *, cpus: int, apics: Apics, isa: IsaBus, system: SystemBus, windows: pci_setup.Windows, hpet: bool, pm: Piix4Pm
 ) -> AcpiHardware:
     """The description of a PC with these parts; `windows` are the root bus's for BARs."""
     return AcpiHardware(
         cpus=cpus,
         isa=_isa_devices(isa),
+        system=tuple(it for device in system.devices if isinstance(device, SystemDevice) for it in device.acpi()),
         apics=apics,
         hpet_address=event_timers.BASE if hpet else None,
         pci=_pci_host(windows, hotplug=pm.hotplug is not None),

@@ -22,6 +22,7 @@ from varan.devices.irq.lapic import LocalApic
 from varan.devices.isa import IsaDevice
 from varan.devices.pci.host import PciHost
 from varan.devices.pluggable import PluggableDevice
+from varan.devices.system import SystemDevice
 from varan.devices.timer.calendar import SECONDS_IN_DAY, date_from_days
 from varan.devices.timer.hpet import Hpet
 from varan.devices.timer.i8254 import I8254
@@ -50,20 +51,17 @@ class BoardDevice(IsaDevice, Generic[C]):
         self.core = core
 
 
-class SystemDevice(PluggableDevice, Generic[C]):
+class SystemObject(SystemDevice, Generic[C]):
     """The same on the CPUs' own bus."""
 
-    type_name = "sys-bus-device"
-    bus_type = "System"
     user_creatable = False
-    hotpluggable = False
 
     def __init__(self, core: C) -> None:
         super().__init__()
         self.core = core
 
 
-class PciHostObject(SystemDevice[PciHost]):
+class PciHostObject(SystemObject[PciHost]):
     """The way to PCI; its bus is its child."""
 
     type_name = "i440FX-pcihost"
@@ -71,7 +69,7 @@ class PciHostObject(SystemDevice[PciHost]):
     description = "PCI host bridge"
 
 
-class HpetObject(SystemDevice[Hpet]):
+class HpetObject(SystemObject[Hpet]):
     """The event timers."""
 
     type_name = "hpet"
@@ -79,7 +77,7 @@ class HpetObject(SystemDevice[Hpet]):
     description = "high precision event timers"
 
 
-class IoApicObject(SystemDevice[IoApic]):
+class IoApicObject(SystemObject[IoApic]):
     """The I/O APIC, with its inputs as they are."""
 
     type_name = "ioapic"

@@ -298,6 +298,7 @@ class Pc:
             cpus=self.config.cpus,
             apics=self.interrupts.acpi(),
             isa=self.isa,
+            system=self.system,
             windows=self._pci_windows(),
             hpet=self.hpet is not None,
             pm=self.pm,

@@ -218,8 +218,9 @@ def find_balloon(machine: Machine) -> Balloon:
     if accelerator is not None and not accelerator.synchronous_mmu:
         raise KVMMissingCap("synchronous MMU", "balloon")
     for device in machine.peripherals.plugged.values():
-        if isinstance(device, Balloon):
-            return device
+        for found in (device, *device.inner):
+            if isinstance(found, Balloon):
+                return found
     raise DeviceNotActive("balloon")
 
 

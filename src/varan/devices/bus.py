@@ -35,7 +35,7 @@ class AtOnce:
 
 
 class Bus(Object):
-    """A bus in the object tree. Its type name is the `bus_type` of the devices that fit."""
+    """A bus in the object tree. Devices fit whose `bus_type` is its type's name or that of a type it derives from."""
 
     type_name = "bus"
     most_devices: ClassVar[int | None] = None
@@ -53,6 +53,11 @@ class Bus(Object):
     def links(self) -> Mapping[str, Object]:
         """The devices as `child[N]`; N tells the order in which they came and is not used again."""
         return self._links
+
+    @classmethod
+    def takes(cls, bus_type: str) -> bool:
+        """Whether devices for `bus_type` fit."""
+        return any(base.type_name == bus_type for base in cls.__mro__ if issubclass(base, Bus))
 
     @property
     def full(self) -> bool:

@@ -71,6 +71,20 @@ class PluggableDevice(Object):
         self.unplugging = False
         """The guest was asked to let go of it."""
 
+    @classmethod
+    def made_of(cls) -> tuple[type[PluggableDevice], ...]:
+        """The types of the devices that one of these has in it (`inner`)."""
+        return ()
+
+    @property
+    def inner(self) -> tuple[PluggableDevice, ...]:
+        """Devices that it is made of: it makes them, and they come and go with it."""
+        return ()
+
+    def settle(self, **values: Any) -> None:
+        """Write down what settings turned out to be, for those who ask."""
+        self.settings = {**self.settings, **values}
+
     async def acquire(self, environment: Environment) -> None:
         """Attach to host ends. Raises VaranError."""
 
@@ -121,12 +135,14 @@ class PluggableDevice(Object):
         return True
 
 
-def defaults(cls: type[Object], globals: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+def defaults(cls: type[PluggableDevice], globals: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """The settings of `cls` that `globals` (driver, setting, value) give other defaults, the later ones winning.
 
-    A driver that `cls` derives from means it too. Raises GenericError for one that is no setting of `cls`.
+    A driver that `cls` derives from means it too, and so does one that is part of it. Raises GenericError for what is
+    no setting of `cls`.
     """
-    types = {base.type_name for base in cls.__mro__ if issubclass(base, Object)}
+    whole = (cls, *cls.made_of())
+    types = {base.type_name for part in whole for base in part.__mro__ if issubclass(base, Object)}
     found = {}
     for driver, setting, value in globals:
         if driver not in types:

@@ -75,22 +75,22 @@ class Peripherals:
         if cls.bus_type is None:
             return None
         if name is None:
-            return self._first_bus(cls)
+            return self._first_bus(cls, cls.bus_type)
         found = next((bus for bus in buses_below(self._tree.root) if name in (bus.name, bus.path)), None)
         if found is None:
             raise GenericError(f"Bus '{name}' not found")
-        if found.type_name != cls.bus_type:
+        if not found.takes(cls.bus_type):
             raise GenericError(f"Device '{cls.type_name}' can't go on {found.type_name} bus")
         if found.full:
             raise GenericError(f"Bus '{name}' is full")
         return found
 
-    def _first_bus(self, cls: type[PluggableDevice]) -> Bus:
+    def _first_bus(self, cls: type[PluggableDevice], kind: str) -> Bus:
         # The board's own before those behind devices.
         for bus in (*self._environment.buses.values(), *buses_below(self._tree.root)):
-            if bus.type_name == cls.bus_type and not bus.full:
+            if bus.takes(kind) and not bus.full:
                 return bus
-        raise GenericError(f"No '{cls.bus_type}' bus found for device '{cls.type_name}'")
+        raise GenericError(f"No '{kind}' bus found for device '{cls.type_name}'")
 
     def _plug(self, device: PluggableDevice, bus: Bus | None) -> None:
         if device.id is not None:
@@ -175,8 +175,9 @@ class Peripherals:
         """Remove `device` and what sits on its own buses, and tell so."""
         for bus in buses_below(device):
             for other in reversed(bus.devices):
-                await self._take_out(other)
-        path = device.path
+                if other not in device.inner:
+                    await self._take_out(other)
+        gone = [(one.path, one.id) for one in (*device.inner, device)]
         with self._environment.lock:
             self._unplug(device)
         device.unplugging = False
@@ -184,7 +185,8 @@ class Peripherals:
         try:
             await device.release()
         finally:
-            self._environment.emit(DeviceDeleted(path=path, device=device.id or UNSET))
+            for path, id in gone:
+                self._environment.emit(DeviceDeleted(path=path, device=id or UNSET))
 
     async def close(self) -> None:
         """Give all host ends back; no vCPU runs any more."""

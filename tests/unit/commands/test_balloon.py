@@ -13,7 +13,7 @@ from varan.commands import qom
 from varan.commands.hmp.commands import balloon as hmp
 from varan.commands.hmp.session import HmpSession
 from varan.devices.virtio.balloon import ACTUAL_OFFSET
-from varan.devices.virtio.balloon_pci import STATISTICS, VirtioBalloonPci
+from varan.devices.virtio.balloon_types import STATISTICS, VirtioBalloonDevice
 from varan.errors import DeviceNotActive, GenericError, InvalidParameterValue, KVMMissingCap
 from varan.machine.spec import DeviceSpec
 
@@ -22,17 +22,17 @@ PATH = "/machine/peripheral/b0"
 
 
 @pytest.fixture
-async def balloon(machine: FakeMachine) -> AsyncIterator[VirtioBalloonPci]:
+async def balloon(machine: FakeMachine) -> AsyncIterator[VirtioBalloonDevice]:
     """The machine's balloon."""
     rig = PciRig(memory=machine.memory)
     machine.tree.unattached.add_child("pci.0", rig.bus)
     await machine.peripherals.add(DeviceSpec("virtio-balloon-pci", id="b0"))
-    device = machine.peripherals.plugged["peripheral/b0"]
-    assert isinstance(device, VirtioBalloonPci)
-    yield device
+    backend = machine.peripherals.plugged["peripheral/b0"].inner[0]
+    assert isinstance(backend, VirtioBalloonDevice)
+    yield backend
 
 
-def inflate(balloon: VirtioBalloonPci, pages: int) -> None:
+def inflate(balloon: VirtioBalloonDevice, pages: int) -> None:
     balloon.core.write_config(ACTUAL_OFFSET, struct.pack("<I", pages))
 
 
@@ -43,7 +43,7 @@ async def test_without_a_balloon_there_is_none_to_ask(machine: FakeMachine) -> N
 
 
 async def test_where_kvm_cannot_take_memory_the_balloon_is_refused(
-    machine: FakeMachine, balloon: VirtioBalloonPci
+    machine: FakeMachine, balloon: VirtioBalloonDevice
 ) -> None:
     machine.accelerator.synchronous_mmu = False
     for call in (handlers.query_balloon(machine), handlers.balloon(machine, 1 << 20)):
@@ -55,19 +55,21 @@ async def test_where_kvm_cannot_take_memory_the_balloon_is_refused(
     ("value", "target"), [(RAM_SIZE // 2, PAGES // 2), (1 << 62, 0), (1, PAGES - 1), (RAM_SIZE, 0)]
 )
 async def test_a_target_is_counted_in_pages_that_the_guest_shall_give(
-    machine: FakeMachine, balloon: VirtioBalloonPci, value: int, target: int
+    machine: FakeMachine, balloon: VirtioBalloonDevice, value: int, target: int
 ) -> None:
     await handlers.balloon(machine, value)
     assert balloon.core.state.target == target
 
 
 @pytest.mark.parametrize("value", [0, -1])
-async def test_a_target_that_is_no_size_is_refused(machine: FakeMachine, balloon: VirtioBalloonPci, value: int) -> None:
+async def test_a_target_that_is_no_size_is_refused(
+    machine: FakeMachine, balloon: VirtioBalloonDevice, value: int
+) -> None:
     with pytest.raises(InvalidParameterValue, match="Parameter 'target' expects a size"):
         await handlers.balloon(machine, value)
 
 
-async def test_the_guests_answer_is_reported_and_told(machine: FakeMachine, balloon: VirtioBalloonPci) -> None:
+async def test_the_guests_answer_is_reported_and_told(machine: FakeMachine, balloon: VirtioBalloonDevice) -> None:
     told: list[events.Event] = []
     machine.environment.emit = told.append
     assert (await handlers.query_balloon(machine)).actual == RAM_SIZE
@@ -79,7 +81,7 @@ async def test_the_guests_answer_is_reported_and_told(machine: FakeMachine, ball
 
 
 async def test_statistics_are_there_once_the_guest_has_told_them(
-    machine: FakeMachine, balloon: VirtioBalloonPci
+    machine: FakeMachine, balloon: VirtioBalloonDevice
 ) -> None:
     unknown = (1 << 64) - 1
     stats = await qom.qom_get(machine, PATH, "guest-stats")
@@ -97,7 +99,7 @@ async def test_statistics_are_there_once_the_guest_has_told_them(
     assert await hmp.info_balloon(session) == "balloon: actual=1 major_page_faults=7 free_mem=4096\n"
 
 
-async def test_the_polling_interval_is_a_property(machine: FakeMachine, balloon: VirtioBalloonPci) -> None:
+async def test_the_polling_interval_is_a_property(machine: FakeMachine, balloon: VirtioBalloonDevice) -> None:
     name = "guest-stats-polling-interval"
     assert await qom.qom_get(machine, PATH, name) == 0
     await qom.qom_set(machine, PATH, name, 5)
@@ -106,13 +108,13 @@ async def test_the_polling_interval_is_a_property(machine: FakeMachine, balloon:
         await qom.qom_set(machine, PATH, name, -1)
 
 
-async def test_a_machine_has_one_balloon(machine: FakeMachine, balloon: VirtioBalloonPci) -> None:
+async def test_a_machine_has_one_balloon(machine: FakeMachine, balloon: VirtioBalloonDevice) -> None:
     with pytest.raises(GenericError, match="Only one balloon device is supported"):
         await machine.peripherals.add(DeviceSpec("virtio-balloon-pci", id="b1"))
     assert len(machine.peripherals.plugged) == 1
 
 
-async def test_the_monitor_counts_in_mebibytes(machine: FakeMachine, balloon: VirtioBalloonPci) -> None:
+async def test_the_monitor_counts_in_mebibytes(machine: FakeMachine, balloon: VirtioBalloonDevice) -> None:
     session = HmpSession(machine)  # type: ignore[arg-type]
     assert await hmp.info_balloon(session) == "balloon: actual=1\n"
     assert await hmp.balloon(session, 1) == ""

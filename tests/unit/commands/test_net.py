@@ -7,7 +7,7 @@ from tests.support.pci import PciRig
 
 from varan.commands import net as handlers
 from varan.devices.virtio import net
-from varan.devices.virtio.net_pci import VirtioNetPci
+from varan.devices.virtio.net_types import VirtioNetPci
 from varan.errors import GenericError
 from varan.machine.spec import DeviceSpec
 
@@ -52,10 +52,9 @@ async def test_a_card_names_the_setting_that_does_not_find_its_back_end(machine:
     machine.tree.unattached.add_child("pci.0", rig.bus)
     await machine.network.add("hubport", "n0", [("hubid", "0")])
     driver = "virtio-net-pci"
-    assert await refused(machine, driver, netdev="no") == f"Property '{driver}.netdev' can't find value 'no'"
+    setting = "Property 'virtio-net-device.netdev'"
+    assert await refused(machine, driver, netdev="no") == f"{setting} can't find value 'no'"
     await machine.peripherals.add(DeviceSpec(driver, id="first", settings={"netdev": "n0"}))
-    assert (
-        await refused(machine, driver, netdev="n0") == f"Property '{driver}.netdev' can't take value 'n0', it's in use"
-    )
+    assert await refused(machine, driver, netdev="n0") == f"{setting} can't take value 'n0', it's in use"
     assert list(machine.network.adapters) == ["first"]
     assert await refused(machine, "virtio-blk-pci") == "drive property not set"

@@ -15,5 +15,9 @@ class AcpiIdentity:
     """First port and number of ports of each run."""
     irq: int | None = None
     """Its ISA interrupt."""
+    gsi: int | None = None
+    """Its global system interrupt, level-triggered and shared, where it is not an ISA device."""
+    memory: tuple[tuple[int, int], ...] = ()
+    """First address and number of bytes of each run, below 4 GiB."""
     unit: int | None = None
     """Tells devices with the same hardware id apart."""

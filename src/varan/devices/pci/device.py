@@ -52,7 +52,7 @@ class PciDevice(PluggableDevice):
         if self._rom is not None:
             self.function.add_bar(r.ROM_INDEX, Rom(self._rom, f"{self.type_name}.rom"))
         bus.attach(self.function, devfn, multifunction=self.settings["multifunction"])
-        self.settings = {**self.settings, "addr": address.show(devfn)}
+        self.settle(addr=address.show(devfn))
 
     def _choose_place(self, bus: PciBus) -> int:
         given = self.settings["addr"]

@@ -1,7 +1,7 @@
-"""Virtio over memory-mapped registers (VIRTIO 1.2, 4.2), version 2: for boards without PCI.
+"""Virtio over memory-mapped registers (VIRTIO 1.2, 4.2), version 2.
 
-The board says where the registers are and which interrupt line they drive; a guest learns of it from its device tree,
-its command line (Linux: `virtio_mmio.device=512@0xfeb00000:5`) or ACPI (Linux: a device with _HID "LNRO0005").
+A guest learns where the registers are and which interrupt they raise from ACPI (a device with _HID "LNRO0005"), or it
+is told so (Linux: `virtio_mmio.device=512@0xfed60000:16`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ MAGIC = 0x74726976
 VERSION = 2
 VENDOR = 0x4E415241
 CONFIG = 0x100
+_IDENTITY = {0x00: MAGIC, 0x04: VERSION, 0x0C: VENDOR}
+"""What the registers are, whatever is behind them."""
 
 INTERRUPT_QUEUE = 1
 INTERRUPT_CONFIG = 2
@@ -52,15 +54,21 @@ class VirtioMmioState(State, kw_only=True):
 
 
 class VirtioMmio(Device[VirtioMmioState]):
-    """The transport of one device."""
+    """The transport of one device. Without one, device number 0 tells drivers to leave it alone (4.2.2.2)."""
 
     state_type = VirtioMmioState
 
-    def __init__(self, core: AnyVirtioDevice, line: IrqLine) -> None:
+    _core: AnyVirtioDevice | None = None
+
+    def __init__(self, line: IrqLine) -> None:
         super().__init__()
-        self._core = core
         self._line = line
-        core.transport = self
+
+    def connect(self, core: AnyVirtioDevice | None) -> None:
+        """Show this device, or none any more."""
+        self._core = core
+        if core is not None:
+            core.transport = self
 
     def map(self, memory: MemorySpace, base: int) -> None:
         """Show the registers at `base`."""
@@ -78,16 +86,20 @@ class VirtioMmio(Device[VirtioMmioState]):
 
     @property
     def _queue(self) -> QueueState | None:
-        index = self.state.queue_select
-        return self._core.queues[index].state if index < len(self._core.queues) else None
+        index, core = self.state.queue_select, self._core
+        return core.queues[index].state if core is not None and index < len(core.queues) else None
 
     def read(self, offset: int, size: int) -> int:
         """A guest's read: registers have 32 bits, the configuration space any width."""
-        if offset >= CONFIG:
-            return self._core.read_config(offset - CONFIG, size)
+        core = self._core
+        if core is not None and offset >= CONFIG:
+            return core.read_config(offset - CONFIG, size)
         if size != 4 or offset & 3:
             return 0
-        state, core, queue = self.state, self._core, self._queue
+        return _IDENTITY.get(offset, 0) if core is None else self._read_register(core, offset)
+
+    def _read_register(self, core: AnyVirtioDevice, offset: int) -> int:
+        state, queue = self.state, self._queue
         if offset == 0x60:
             return state.interrupts
         if offset == 0x70:
@@ -101,28 +113,26 @@ class VirtioMmio(Device[VirtioMmioState]):
             return int(queue is not None and queue.enabled)
         if offset in _NO_SHARED_MEMORY:
             return 0xFFFFFFFF
-        constants: dict[int, int] = {
-            0x00: MAGIC,
-            0x04: VERSION,
-            0x08: core.device_number,
-            0x0C: VENDOR,
-            0xFC: core.state.generation,
-        }
-        return constants.get(offset, 0)
+        if offset == 0x08:
+            return core.device_number
+        return core.state.generation if offset == 0xFC else _IDENTITY.get(offset, 0)
 
     def write(self, offset: int, size: int, value: int) -> None:
         """A guest's write."""
+        core = self._core
+        if core is None:
+            return
         if offset >= CONFIG:
-            self._core.write_config(offset - CONFIG, value.to_bytes(size, "little"))
+            core.write_config(offset - CONFIG, value.to_bytes(size, "little"))
         elif size == 4 and offset == 0x50:
-            self._core.kick(value & 0xFFFF)
+            core.kick(value & 0xFFFF)
         elif (size == 4 and offset in (0x38, 0x44)) or offset in _ADDRESSES:
-            self._write_queue(offset, value)
+            self._write_queue(core, offset, value)
         elif size == 4:
-            self._write_register(offset, value)
+            self._write_register(core, offset, value)
 
-    def _write_register(self, offset: int, value: int) -> None:
-        state, core = self.state, self._core
+    def _write_register(self, core: AnyVirtioDevice, offset: int, value: int) -> None:
+        state = self.state
         if offset == 0x64:
             state.interrupts &= ~value
             self.restored()
@@ -140,19 +150,19 @@ class VirtioMmio(Device[VirtioMmioState]):
             shift = 32 * state.driver_feature_select
             core.set_driver_features(core.state.driver_features & ~(0xFFFFFFFF << shift) | value << shift)
 
-    def _write_queue(self, offset: int, value: int) -> None:
+    def _write_queue(self, core: AnyVirtioDevice, offset: int, value: int) -> None:
         queue, index = self._queue, self.state.queue_select
         if queue is None:
             return
         if offset == 0x44:
             if value & 1 and not queue.enabled:
-                self._core.enable_queue(index)
+                core.enable_queue(index)
             elif not value & 1 and queue.enabled:
-                self._core.disable_queue(index)
+                core.disable_queue(index)
         elif queue.enabled:
             return
         elif offset == 0x38:
-            queue.size = min(value, self._core.queues[index].most)
+            queue.size = min(value, core.queues[index].most)
         else:
             member, shift = _ADDRESSES[offset]
             setattr(queue, member, getattr(queue, member) & ~(0xFFFFFFFF << shift) | (value & 0xFFFFFFFF) << shift)

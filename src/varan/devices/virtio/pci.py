@@ -1,24 +1,29 @@
 """Virtio devices on PCI: what they share as types of `-device`.
 
-A device type derives `VirtioPciDevice`, makes its core, and has three names: NAME-pci, which speaks both interfaces,
-NAME-pci-transitional, which is the same thing, and NAME-pci-non-transitional, which only speaks the modern one.
+A device type derives `VirtioPciDevice`, names its backend's type, and has three names: NAME-pci, which speaks both
+interfaces, NAME-pci-transitional, which is the same thing, and NAME-pci-non-transitional, which only speaks the modern
+one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from varan.core.properties import Property
 from varan.core.state import Device
 from varan.devices.environment import Environment
 from varan.devices.pci.bar import Bar
+from varan.devices.pci.bus import PciBus
 from varan.devices.pci.device import PciDevice
 from varan.devices.pci.function import PciFunction
 from varan.devices.pci.layout import Identity
 from varan.devices.pci.msix import MOST_VECTORS, MsixTable
+from varan.devices.pluggable import PluggableDevice
 from varan.devices.virtio import pci_registers as r
+from varan.devices.virtio.backend import VirtioBackend
+from varan.devices.virtio.bus import VirtioPciBus
 from varan.devices.virtio.device import AnyVirtioDevice
-from varan.devices.virtio.features import RING_EVENT_IDX, RING_INDIRECT_DESC, RING_PACKED
 from varan.devices.virtio.pci_window import WindowFunction
 from varan.errors import GenericError
 
@@ -43,29 +48,57 @@ class VirtioPciDevice(PciDevice):
         Property("disable-legacy", "OnOffAuto", "no legacy interface", default="auto", choices=("on", "off", "auto")),
         Property("disable-modern", "bool", "no interface of VIRTIO 1", default=False),
         Property("vectors", "uint32", "MSI-X vectors, 0 for none", default=AUTO_VECTORS),
-        Property("packed", "bool", "offer packed virtqueues", default=False),
-        Property("event_idx", "bool", "offer event indices", default=True),
-        Property("indirect_desc", "bool", "offer indirect descriptors", default=True),
-        Property("iommu_platform", "bool", "not available: there is no IOMMU", default=False),
     )
-    core: AnyVirtioDevice
+    backend_type: ClassVar[type[VirtioBackend]] = VirtioBackend
+    """What is in it. Its settings and other properties are this type's too."""
     registers: r.VirtioPciRegisters
     _msix: MsixTable | None = None
 
-    def make_core(self, environment: Environment) -> AnyVirtioDevice:
-        """The device itself. Raises VaranError."""
-        raise NotImplementedError
+    def __init_subclass__(cls) -> None:
+        if "backend_type" in vars(cls):
+            cls.properties = (*_shown(cls.backend_type), *vars(cls).get("properties", ()))
+        super().__init_subclass__()
+
+    def __init__(self, id: str | None = None, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(id, settings)
+        known = self.backend_type.all_properties()
+        given = {name: value for name, value in (settings or {}).items() if name in known}
+        self.backend = self.backend_type(settings=given)
+        self.backend.whole = self
+        self.virtio_bus = VirtioPciBus()
+        self.add_child("virtio-bus", self.virtio_bus)
+        self.add_child("virtio-backend", self.backend)
+
+    @classmethod
+    def made_of(cls) -> tuple[type[PluggableDevice], ...]:
+        return (cls.backend_type,)
 
     @property
-    def ring_features(self) -> int:
-        """What the settings offer of the queues' features."""
-        given = self.settings
-        bits = {"packed": RING_PACKED, "event_idx": RING_EVENT_IDX, "indirect_desc": RING_INDIRECT_DESC}
-        return sum(bit for setting, bit in bits.items() if given[setting])
+    def inner(self) -> tuple[PluggableDevice, ...]:
+        return (self.backend,)
+
+    @property
+    def core(self) -> AnyVirtioDevice:
+        """The backend's, once it is realized."""
+        return self.backend.core
+
+    async def acquire(self, environment: Environment) -> None:
+        await super().acquire(environment)
+        await self.backend.acquire(environment)
+
+    def realize(self, environment: Environment, bus: PciBus) -> None:
+        self._interfaces()
+        self.backend.hotplugged = self.hotplugged
+        self.virtio_bus.plug(self.backend, environment)
+        try:
+            super().realize(environment, bus)
+        except BaseException:
+            self.virtio_bus.unplug(self.backend)
+            raise
 
     def make_function(self, environment: Environment) -> PciFunction:
         legacy, modern = self._interfaces()
-        core = self.core = self.make_core(environment)
+        core = self.core
         function = WindowFunction(self._identity(core, legacy), name=self.type_name, interrupt_pin=1)
         vectors = self.settings["vectors"]
         if vectors == AUTO_VECTORS:
@@ -91,8 +124,6 @@ class VirtioPciDevice(PciDevice):
         given = self.settings
         legacy = given["disable-legacy"] != "on" and not self.modern_only and self.transitional_id is not None
         modern = not given["disable-modern"]
-        if given["iommu_platform"]:
-            raise GenericError(f"{self.type_name}: iommu_platform=on needs an IOMMU, and the machine has none")
         if not legacy and not modern:
             raise GenericError(f"{self.type_name}: device cannot work as neither modern nor legacy mode is enabled")
         return legacy, modern
@@ -110,14 +141,38 @@ class VirtioPciDevice(PciDevice):
 
     def unrealize(self) -> None:
         super().unrealize()
-        self.core.forget_memory()
+        self.virtio_bus.unplug(self.backend)
 
     async def release(self) -> None:
-        if self.realized:
-            self.core.forget_memory()
+        await self.backend.release()
+        await super().release()
+
+    def loaded(self) -> None:
+        self.backend.loaded()
 
     def parts(self) -> dict[str, Device[Any]]:
         parts = super().parts()
         if self._msix is not None:
             parts["msix"] = self._msix
         return {**parts, "registers": self.registers, "virtio": self.core}
+
+
+def _shown(backend: type[PluggableDevice]) -> tuple[Property, ...]:
+    """What a backend of this type adds to what every device has, for the device that it is in."""
+    common = PluggableDevice.all_properties()
+    return tuple(
+        one if one.setting else _passed_on(one) for name, one in backend.all_properties().items() if name not in common
+    )
+
+
+def _passed_on(one: Property) -> Property:
+    read, write = one.read, one.write
+    return Property(
+        one.name,
+        one.type,
+        one.description,
+        choices=one.choices,
+        parse=one.parse,
+        read=(lambda device: read(device.backend)) if read is not None else None,
+        write=(lambda device, value: write(device.backend, value)) if write is not None else None,
+    )

@@ -87,7 +87,7 @@ class VirtioSerialPort(PluggableDevice):
             except ChardevError:
                 self.unrealize()
                 raise self.end_in_use("chardev", self._chardev.id) from None
-        self.settings = {**self.settings, "nr": number}
+        self.settle(nr=number)
 
     def _guest_opened(self, opened: bool) -> None:
         if self.id:

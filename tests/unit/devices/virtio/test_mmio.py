@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from tests.support.bus import Wire
 from tests.support.virtio_driver import GuestMemory, SplitDriver, chain
@@ -19,7 +21,8 @@ class Guest:
         self.memory = GuestMemory()
         self.core = Echo(self.memory.space)
         self.line = Wire()
-        self.transport = VirtioMmio(self.core, self.line)
+        self.transport = VirtioMmio(self.line)
+        self.transport.connect(self.core)
         self.transport.map(self.memory.space, BASE)
 
     def get(self, offset: int, size: int = 4) -> int:
@@ -104,3 +107,26 @@ def test_odd_accesses_do_nothing(guest: Guest) -> None:
         assert guest.get(offset) == 0
     for offset in (0x38, 0x44, 0x80):
         guest.put(offset, 1)
+
+
+def test_registers_without_a_device_say_so(guest: Guest) -> None:
+    guest.start()
+    guest.transport.connect(None)
+    assert [guest.get(offset) for offset in (0x00, 0x04)] == [0x74726976, 2]
+    assert not any(guest.get(offset) for offset in (0x08, 0x10, 0x34, 0x70, 0x100))
+    guest.put(0x70, 1)
+    guest.put(0x100, 1)
+    guest.put(0x50, 0)
+    assert guest.get(0x70) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_accesses_break_nothing(guest: Guest, seed: int) -> None:
+    source = random.Random(seed)
+    guest.start()
+    for _ in range(500):
+        offset, size = source.randrange(0, 0x120, 4), source.choice((1, 2, 4, 4, 4, 8))
+        if source.random() < 0.3:
+            guest.get(offset, size)
+        else:
+            guest.put(offset, source.getrandbits(source.choice((1, 3, 8, 8 * size))) & (1 << 8 * size) - 1, size)

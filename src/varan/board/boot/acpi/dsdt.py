@@ -26,10 +26,11 @@ def dsdt(hardware: AcpiHardware) -> Table:
     terms = _sleep_states(hardware)
     processors = tuple(_processor(number) for number in range(hardware.cpus))
     isa = _isa_devices(hardware)
+    system = tuple(_described(identity) for identity in hardware.system)
     if hardware.pci is None:
-        terms += scope("\\_SB", *isa, *processors)
+        terms += scope("\\_SB", *isa, *system, *processors)
     else:
-        terms += scope("\\_SB", pci.host_bridge(hardware.pci, *isa), *pci.links(), *processors)
+        terms += scope("\\_SB", pci.host_bridge(hardware.pci, *isa), *pci.links(), *system, *processors)
         terms += pci.events(hardware.pci)
     return description("DSDT", REVISION, terms)
 
@@ -48,17 +49,20 @@ def _processor(number: int) -> bytes:
 
 
 def _isa_devices(hardware: AcpiHardware) -> tuple[bytes, ...]:
-    devices = [_isa(identity) for identity in hardware.isa]
+    devices = [_described(identity) for identity in hardware.isa]
     devices.append(_device("PWR", "PNP0C02", _board_ports(hardware)))
     if hardware.hpet_address is not None:
         devices.append(_device("HPET", "PNP0103", [resources.memory32(hardware.hpet_address, HPET_SIZE)]))
     return tuple(devices)
 
 
-def _isa(identity: AcpiIdentity) -> bytes:
+def _described(identity: AcpiIdentity) -> bytes:
     descriptors = [resources.io(port, count) for port, count in identity.ports]
     if identity.irq is not None:
         descriptors.append(resources.irq(identity.irq))
+    descriptors += [resources.memory32(base, size) for base, size in identity.memory]
+    if identity.gsi is not None:
+        descriptors.append(resources.interrupts([identity.gsi]))
     return _device(identity.name, identity.id, descriptors, identity.unit)
 
 

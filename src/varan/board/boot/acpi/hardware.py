@@ -42,6 +42,8 @@ class AcpiHardware:
     cpus: int
     isa: tuple[AcpiIdentity, ...] = ()
     """The ISA devices."""
+    system: tuple[AcpiIdentity, ...] = ()
+    """Devices on the CPUs' own bus."""
     apics: Apics | None = None
     hpet_address: int | None = None
     pci: PciHost | None = None

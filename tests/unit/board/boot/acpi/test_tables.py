@@ -26,10 +26,17 @@ DEVICES = (
     AcpiIdentity("COM2", "PNP0501", ((0x2F8, 8),), 3, 2),
     AcpiIdentity("PEVT", "QEMU0001", ((0x505, 1),)),
 )
-ISA = AcpiHardware(cpus=1, isa=DEVICES)
+TRANSPORTS = tuple(
+    AcpiIdentity(
+        f"VR{number:02X}", "LNRO0005", memory=((0xFED60000 + 512 * number, 512),), gsi=16 + number, unit=number
+    )
+    for number in range(3)
+)
+ISA = AcpiHardware(cpus=1, isa=DEVICES, system=TRANSPORTS)
 PCI = AcpiHardware(
     cpus=4,
     isa=DEVICES,
+    system=TRANSPORTS,
     apics=Apics(local_ids=(0, 1, 2, 3), io_apic_id=4, io_apic_address=0xFEC00000, local_address=0xFEE00000),
     hpet_address=0xFED00000,
     pci=PciHost(

@@ -1,8 +1,9 @@
-"""`virtio-net-pci`: a virtio network card on PCI."""
+"""Virtio network cards as types of `-device`."""
 
 from __future__ import annotations
 
 from varan.devices.environment import Environment
+from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.net import VirtioNet
 from varan.devices.virtio.net_card import PROPERTIES, NetCard, switched_off
 from varan.devices.virtio.pci import VirtioPciDevice
@@ -10,27 +11,25 @@ from varan.net.adapter import format_mac
 from varan.net.base import Netdev
 
 
-class VirtioNetPci(VirtioPciDevice):
+class VirtioNetDevice(VirtioBackend):
     """A network card; `mac` reads as the address that it has."""
 
-    type_name = "virtio-net-pci"
+    type_name = "virtio-net-device"
     abstract = False
-    description = "virtio network card"
-    class_code = 0x020000
-    transitional_id = 0x1000
+    description = "virtio network card, on a virtio bus"
     properties = PROPERTIES
     core: VirtioNet
     _card: NetCard | None = None
 
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)
-        given = self.settings
+        given, device = self.settings, self.asked_for
         netdev: Netdev | None = self.find_end(environment, "netdev")
         if netdev is not None and netdev.peer is not None:
             raise self.end_in_use("netdev", netdev.id)
         self._card = card = NetCard(
             environment,
-            self.id or environment.ends.network.free_name(self.type_name),
+            device.id or environment.ends.network.free_name(device.type_name),
             lambda: self.path,
             mac=given["mac"],
             netdev=netdev,
@@ -38,7 +37,7 @@ class VirtioNetPci(VirtioPciDevice):
             without=switched_off(given),
             mtu=given["host_mtu"],
         )
-        self.settings = {**given, "mac": format_mac(card.mac)}
+        self.settle(mac=format_mac(card.mac))
 
     def make_core(self, environment: Environment) -> VirtioNet:
         assert self._card is not None
@@ -51,6 +50,17 @@ class VirtioNetPci(VirtioPciDevice):
                 card.close()
         finally:
             await super().release()
+
+
+class VirtioNetPci(VirtioPciDevice):
+    """A network card on PCI."""
+
+    type_name = "virtio-net-pci"
+    abstract = False
+    description = "virtio network card"
+    class_code = 0x020000
+    transitional_id = 0x1000
+    backend_type = VirtioNetDevice
 
 
 class VirtioNetPciTransitional(VirtioNetPci):

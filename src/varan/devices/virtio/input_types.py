@@ -1,4 +1,4 @@
-"""`virtio-keyboard-pci`, `virtio-mouse-pci`, `virtio-tablet-pci`."""
+"""Virtio keyboards, mice and tablets as types of `-device`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import ClassVar
 
 from varan.core.properties import Property
 from varan.devices.environment import Environment, WakeCause
-from varan.devices.pci.bus import PciBus
 from varan.devices.virtio import input as i
+from varan.devices.virtio.backend import VirtioBackend
+from varan.devices.virtio.bus import VirtioBus
 from varan.devices.virtio.pci import VirtioPciDevice
 
 
-class VirtioInputPci(VirtioPciDevice):
-    """What they share: there is no legacy interface, and while a driver listens input goes to it."""
+class VirtioInputDevice(VirtioBackend):
+    """What they share: while a driver listens input goes to it."""
 
-    type_name = "virtio-input-pci"
+    type_name = "virtio-input-device"
     abstract = True
-    class_code = 0x098000
     kind: ClassVar[i.Kind]
     properties = (Property("serial", "str", "serial number that the guest sees", default=""),)
     core: i.VirtioInput
 
-    def realize(self, environment: Environment, bus: PciBus) -> None:
+    def realize(self, environment: Environment, bus: VirtioBus) -> None:
         self._environment = environment
         super().realize(environment, bus)
         environment.input.add(self.core)
@@ -45,30 +45,65 @@ class VirtioInputPci(VirtioPciDevice):
         self._environment.input.remove(self.core)
 
 
-class VirtioKeyboardPci(VirtioInputPci):
+class VirtioKeyboardDevice(VirtioInputDevice):
     """A keyboard."""
+
+    type_name = "virtio-keyboard-device"
+    abstract = False
+    description = "virtio keyboard, on a virtio bus"
+    kind = i.KEYBOARD
+
+
+class VirtioMouseDevice(VirtioInputDevice):
+    """A mouse."""
+
+    type_name = "virtio-mouse-device"
+    abstract = False
+    description = "virtio mouse, on a virtio bus"
+    kind = i.MOUSE
+
+
+class VirtioTabletDevice(VirtioInputDevice):
+    """A tablet."""
+
+    type_name = "virtio-tablet-device"
+    abstract = False
+    description = "virtio tablet, on a virtio bus"
+    kind = i.TABLET
+
+
+class VirtioInputPci(VirtioPciDevice):
+    """On PCI there is no legacy interface."""
+
+    type_name = "virtio-input-pci"
+    abstract = True
+    class_code = 0x098000
+
+
+class VirtioKeyboardPci(VirtioInputPci):
+    """A keyboard on PCI."""
 
     type_name = "virtio-keyboard-pci"
     abstract = False
     description = "virtio keyboard"
     class_code = 0x090000
-    kind = i.KEYBOARD
+    backend_type = VirtioKeyboardDevice
 
 
 class VirtioMousePci(VirtioInputPci):
-    """A mouse."""
+    """A mouse on PCI."""
 
     type_name = "virtio-mouse-pci"
     abstract = False
     description = "virtio mouse"
     class_code = 0x090200
-    kind = i.MOUSE
+    backend_type = VirtioMouseDevice
 
 
 class VirtioTabletPci(VirtioInputPci):
-    """A tablet."""
+    """A tablet on PCI."""
 
     type_name = "virtio-tablet-pci"
     abstract = False
     description = "virtio tablet, which is told positions"
-    kind = i.TABLET
+    backend_type = VirtioTabletDevice

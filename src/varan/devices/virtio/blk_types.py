@@ -1,4 +1,4 @@
-"""`virtio-blk-pci`: a virtio disk on PCI."""
+"""Virtio disks as types of `-device`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from varan.block.base import BlockError
 from varan.core.properties import Property
 from varan.devices.environment import Environment
 from varan.devices.virtio import blk_layout as b
+from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.blk import VirtioBlk
 from varan.devices.virtio.chain import MOST_BUFFERS
 from varan.devices.virtio.pci import VirtioPciDevice
@@ -18,14 +19,12 @@ _AUTO = 0xFFFFFFFF
 """Setting's value: what fits."""
 
 
-class VirtioBlkPci(VirtioPciDevice):
+class VirtioBlkDevice(VirtioBackend):
     """A disk over a block back end."""
 
-    type_name = "virtio-blk-pci"
+    type_name = "virtio-blk-device"
     abstract = False
-    description = "virtio disk"
-    class_code = 0x010000
-    transitional_id = 0x1001
+    description = "virtio disk, on a virtio bus"
     properties = (
         Property("drive", "str", "Node name or ID of a block device to use as a backend", default=""),
         Property("bootindex", "int32", "place in the order of what is booted, -1 for none", default=-1),
@@ -56,9 +55,12 @@ class VirtioBlkPci(VirtioPciDevice):
             raise GenericError("drive property not set")
         self._check_settings()
         if not backend.present:
-            raise GenericError(f"{self.type_name}: drive '{backend.name}' has no medium, and this disk needs one")
+            raise GenericError(
+                f"{self.asked_for.type_name}: drive '{backend.name}' has no medium, and this disk needs one"
+            )
         try:
-            user = f"device '{self.id}'" if self.id else f"a {self.type_name}"
+            device = self.asked_for
+            user = f"device '{device.id}'" if device.id else f"a {device.type_name}"
             backend.attach(user, write=not backend.read_only, share_write=self.settings["share-rw"])
         except BlockError as error:
             raise GenericError(str(error)) from None
@@ -128,6 +130,17 @@ class VirtioBlkPci(VirtioPciDevice):
                 await backend.detach()
         finally:
             await super().release()
+
+
+class VirtioBlkPci(VirtioPciDevice):
+    """A disk on PCI."""
+
+    type_name = "virtio-blk-pci"
+    abstract = False
+    description = "virtio disk"
+    class_code = 0x010000
+    transitional_id = 0x1001
+    backend_type = VirtioBlkDevice
 
 
 class VirtioBlkPciTransitional(VirtioBlkPci):

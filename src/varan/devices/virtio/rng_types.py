@@ -1,4 +1,4 @@
-"""`virtio-rng-pci`: random bytes for the guest."""
+"""Random bytes for the guest, as types of `-device`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from varan.core.properties import Property
 from varan.devices.backends.rng import RngBackend, RngBuiltin
 from varan.devices.environment import Environment
+from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.devices.virtio.rng import VirtioRng
 from varan.errors import GenericError, InvalidParameterValue
@@ -17,14 +18,12 @@ log = logging.getLogger("varan.virtio")
 UNLIMITED = (1 << 63) - 1
 
 
-class VirtioRngPci(VirtioPciDevice):
+class VirtioRngDevice(VirtioBackend):
     """An entropy device over a user-made source, or over the host's generator where none is named."""
 
-    type_name = "virtio-rng-pci"
+    type_name = "virtio-rng-device"
     abstract = False
-    description = "virtio source of random bytes"
-    class_code = 0x00FF00
-    transitional_id = 0x1005
+    description = "virtio source of random bytes, on a virtio bus"
     properties = (
         Property("rng", "str", "ID of a source of random bytes (default: the host's kernel)", default=""),
         Property("max-bytes", "uint64", "bytes that the guest gets in a period", default=UNLIMITED),
@@ -83,6 +82,17 @@ class VirtioRngPci(VirtioPciDevice):
             await asyncio.gather(self._task, return_exceptions=True)
         self._source.users -= 1
         await super().release()
+
+
+class VirtioRngPci(VirtioPciDevice):
+    """Random bytes by PCI."""
+
+    type_name = "virtio-rng-pci"
+    abstract = False
+    description = "virtio source of random bytes"
+    class_code = 0x00FF00
+    transitional_id = 0x1005
+    backend_type = VirtioRngDevice
 
 
 class VirtioRngPciTransitional(VirtioRngPci):

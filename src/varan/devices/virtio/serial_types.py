@@ -1,24 +1,23 @@
-"""`virtio-serial-pci`: a virtio console with room for several ports."""
+"""Virtio consoles with room for several ports, as types of `-device`."""
 
 from __future__ import annotations
 
 from varan.core.properties import Property
 from varan.devices.environment import Environment
-from varan.devices.pci.bus import PciBus
 from varan.devices.virtio import console as c
+from varan.devices.virtio.backend import VirtioBackend
+from varan.devices.virtio.bus import VirtioBus
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.devices.virtio.serial_port import VirtioSerialBus
 from varan.errors import GenericError
 
 
-class VirtioSerialPci(VirtioPciDevice):
+class VirtioSerialDevice(VirtioBackend):
     """The device with the bus for its ports."""
 
-    type_name = "virtio-serial-pci"
+    type_name = "virtio-serial-device"
     abstract = False
-    description = "virtio serial device, with a bus for its ports"
-    class_code = 0x078000
-    transitional_id = 0x1003
+    description = "virtio serial device, on a virtio bus, with a bus for its ports"
     properties = (
         Property("max_ports", "uint32", "how many ports there is room for", default=31),
         Property("emergency-write", "bool", "offer to take a character without a queue", default=True),
@@ -30,10 +29,11 @@ class VirtioSerialPci(VirtioPciDevice):
         if not 1 <= self.settings["max_ports"] <= c.MOST_PORTS:
             raise GenericError(f"maximum ports supported: {c.MOST_PORTS}")
 
-    def realize(self, environment: Environment, bus: PciBus) -> None:
+    def realize(self, environment: Environment, bus: VirtioBus) -> None:
         super().realize(environment, bus)
         self._ports = VirtioSerialBus(self.core)
-        self.add_child(f"{self.id}.0" if self.id else "virtio-serial-bus.0", self._ports)
+        id = self.asked_for.id
+        self.add_child(f"{id}.0" if id else "virtio-serial-bus.0", self._ports)
 
     def make_core(self, environment: Environment) -> c.VirtioConsole:
         emergency = c.F_EMERGENCY_WRITE if self.settings["emergency-write"] else 0
@@ -45,6 +45,17 @@ class VirtioSerialPci(VirtioPciDevice):
 
     def loaded(self) -> None:
         self.core.tell_host_ends()
+
+
+class VirtioSerialPci(VirtioPciDevice):
+    """The same on PCI."""
+
+    type_name = "virtio-serial-pci"
+    abstract = False
+    description = "virtio serial device, with a bus for its ports"
+    class_code = 0x078000
+    transitional_id = 0x1003
+    backend_type = VirtioSerialDevice
 
 
 class VirtioSerialPciTransitional(VirtioSerialPci):

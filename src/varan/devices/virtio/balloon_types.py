@@ -1,4 +1,4 @@
-"""`virtio-balloon-pci`: the memory balloon."""
+"""The memory balloon as types of `-device`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from varan.core.properties import Property
 from varan.core.qom import Object
 from varan.devices.balloon import Balloon
 from varan.devices.environment import Environment
-from varan.devices.pci.bus import PciBus
 from varan.devices.virtio import balloon as b
+from varan.devices.virtio.backend import VirtioBackend
+from varan.devices.virtio.bus import VirtioBus
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.errors import GenericError, InvalidParameterValue
 
@@ -36,7 +37,7 @@ def _root(node: Object) -> Object:
     return node
 
 
-def _guest_stats(device: VirtioBalloonPci) -> dict[str, Any]:
+def _guest_stats(device: VirtioBalloonDevice) -> dict[str, Any]:
     """As `qom-get` shows it: unknown values are -1 in 64 bits."""
     if not device.realized:
         return {}
@@ -45,26 +46,23 @@ def _guest_stats(device: VirtioBalloonPci) -> dict[str, Any]:
     return {"stats": stats, "last-update": device.core.state.last_update}
 
 
-def _interval(device: VirtioBalloonPci) -> int:
+def _interval(device: VirtioBalloonDevice) -> int:
     return device.core.interval if device.realized else 0
 
 
-def _set_interval(device: VirtioBalloonPci, seconds: int) -> None:
+def _set_interval(device: VirtioBalloonDevice, seconds: int) -> None:
     if not 0 <= seconds <= LONGEST_INTERVAL:
         raise InvalidParameterValue("guest-stats-polling-interval", f"seconds from 0 to {LONGEST_INTERVAL}")
     device.core.set_interval(seconds)
 
 
-class VirtioBalloonPci(VirtioPciDevice, Balloon):
+class VirtioBalloonDevice(VirtioBackend, Balloon):
     """The balloon; a machine has up to one."""
 
-    type_name = "virtio-balloon-pci"
+    type_name = "virtio-balloon-device"
     abstract = False
-    description = "virtio memory balloon"
-    class_code = 0x00FF00
-    transitional_id = 0x1002
+    description = "virtio memory balloon, on a virtio bus"
     properties = (
-        Property("vectors", "uint32", "MSI-X vectors, 0 for none", default=0),
         Property("deflate-on-oom", "bool", "the guest takes pages back rather than run out of memory", default=False),
         Property("free-page-reporting", "bool", "the guest reports free pages, which the host gets", default=False),
         Property("page-poison", "bool", "the guest tells what it fills free pages with", default=True),
@@ -79,8 +77,8 @@ class VirtioBalloonPci(VirtioPciDevice, Balloon):
     )
     core: b.VirtioBalloon
 
-    def realize(self, environment: Environment, bus: PciBus) -> None:
-        if any(isinstance(other, VirtioBalloonPci) and other.realized for other in _root(self).walk()):
+    def realize(self, environment: Environment, bus: VirtioBus) -> None:
+        if any(isinstance(other, VirtioBalloonDevice) and other.realized for other in _root(self).walk()):
             raise GenericError("Only one balloon device is supported")
         self._environment = environment
         super().realize(environment, bus)
@@ -119,6 +117,18 @@ class VirtioBalloonPci(VirtioPciDevice, Balloon):
     def unrealize(self) -> None:
         self.core.close()
         super().unrealize()
+
+
+class VirtioBalloonPci(VirtioPciDevice):
+    """The balloon on PCI."""
+
+    type_name = "virtio-balloon-pci"
+    abstract = False
+    description = "virtio memory balloon"
+    class_code = 0x00FF00
+    transitional_id = 0x1002
+    backend_type = VirtioBalloonDevice
+    properties = (Property("vectors", "uint32", "MSI-X vectors, 0 for none", default=0),)
 
 
 class VirtioBalloonPciTransitional(VirtioBalloonPci):
