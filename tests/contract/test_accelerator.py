@@ -134,6 +134,32 @@ def test_kick_before_run_is_not_lost(bench: CpuBench) -> None:
     assert bench.vcpu.run().reason is ExitReason.KICKED
 
 
+@pytest.mark.parametrize("program", ["forever", "relax"])
+def test_every_kick_ends_the_run(bench: CpuBench, program: str) -> None:
+    bench.vcpu.set_state(bench.start("long", program))
+    ended, runs = threading.Event(), threading.Semaphore(0)
+    unheard = []
+
+    def kick_and_wait() -> None:
+        for _ in range(2000):
+            bench.vcpu.kick()
+            if not runs.acquire(timeout=2):
+                unheard.append(True)
+                break
+            while runs.acquire(blocking=False):
+                pass
+        ended.set()
+        bench.vcpu.kick()
+
+    kicker = threading.Thread(target=kick_and_wait)
+    kicker.start()
+    while not ended.is_set():
+        assert bench.vcpu.run().reason is ExitReason.KICKED
+        runs.release()
+    kicker.join()
+    assert not unheard
+
+
 @pytest.mark.parametrize("program", ["count", "count_memory"])
 def test_kicks_neither_lose_nor_repeat_an_instruction(bench: CpuBench, program: str) -> None:
     rounds = 20_000_000 if program == "count" else 3_000_000

@@ -175,6 +175,15 @@ jmp 1b
 """,
         "48ffc3ebfb",
     ),
+    "relax": program(
+        "waits for ever, as a polite loop does",
+        """
+.code64
+1: pause
+jmp 1b
+""",
+        "f390ebfc",
+    ),
     "store_rom": program(
         "stores to the address in RBX and loads it back to EAX",
         """

@@ -28,20 +28,14 @@ ExitHandler = Callable[[Vcpu, Exit], None]
 """Called on the vCPU thread for SHUTDOWN and INTERNAL_ERROR; the thread has paused itself by then."""
 
 
-AGAIN = 0.002
-"""Seconds after which a kick that was not heard is repeated."""
-
-
 class Alarm:
     """Kicks a vCPU at a deadline, from a thread of its own that starts with the first deadline.
 
     Earlier deadlines replace later ones; one that has become stale costs a spurious kick and no more.
     """
 
-    def __init__(self, kick: Callable[[], None], unheard: Callable[[], bool]) -> None:
-        """`unheard`: whether the thread has not looked since it was kicked; then it is kicked again."""
+    def __init__(self, kick: Callable[[], None]) -> None:
         self._kick = kick
-        self._unheard = unheard
         self._condition = threading.Condition()
         self._deadline: int | None = None
         self._thread: threading.Thread | None = None
@@ -79,9 +73,6 @@ class Alarm:
                     continue
                 self._deadline = None
                 self._kick()
-                # An engine may overlook a kick that comes as it enters the guest.
-                while not self._closed and not self._condition.wait(AGAIN) and self._unheard():
-                    self._kick()
 
 
 class VcpuThread:
@@ -117,7 +108,7 @@ class VcpuThread:
         self._stopping = False
         self._ended = False
         """Whether nobody looks at `_work` any more; guarded by `_wake`."""
-        self._alarm = Alarm(self.kick, lambda: self._woken and self._current is not None)
+        self._alarm = Alarm(self.kick)
         self._started: Future[None] = Future()
         if timers is not None:
             timers.on_earlier = self._timer_earlier

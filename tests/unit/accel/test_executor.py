@@ -9,7 +9,7 @@ import pytest
 from tests.support.fake_vm import IdleVcpu, IdleVm
 
 from varan.accel.base import KICKED, SHUTDOWN, Exit, ExitReason, Vcpu
-from varan.accel.executor import Alarm, VcpuThread
+from varan.accel.executor import VcpuThread
 from varan.core.clock import TimerQueue, VirtualClock
 from varan.errors import GenericError
 
@@ -235,20 +235,3 @@ def test_busy_vcpus_of_one_thread_take_turns_however_often_they_are_kicked() -> 
     thread.close()
     assert min(runs) > 5 and max(runs) - min(runs) <= 1
     assert all(vcpu.gives_way for vcpu in vcpus)
-
-
-def test_an_alarm_repeats_a_kick_that_is_not_heard() -> None:
-    kicks, heard = [], threading.Event()
-
-    def kick() -> None:
-        kicks.append(1)
-        if len(kicks) == 3:
-            heard.set()
-
-    alarm = Alarm(kick, lambda: not heard.is_set())
-    try:
-        alarm.set(0)
-        assert heard.wait(10)
-    finally:
-        alarm.close()
-    assert len(kicks) == 3

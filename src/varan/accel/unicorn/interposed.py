@@ -54,10 +54,11 @@ intercept:
         je      msr
         cmp     esi, SVM_PAUSE
         jne     no_intercept
-        # Another CPU waits for its turn. PAUSE leaves translated code anyway, and stops are looked for there.
-        mov     dl, [rax + SH_PAUSE_STOPS]
-        or      [rax + SH_STOP], dl
-        xor     edx, edx
+        # Another CPU waits for its turn. PAUSE leaves translated code anyway, and stops are looked for there. Only a
+        # plain store is right: a read and a write would lose the stop that another thread sets between the two.
+        cmp     byte ptr [rax + SH_PAUSE_STOPS], 0
+        je      no_intercept
+        mov     byte ptr [rax + SH_STOP], 1
 no_intercept:
         jmp     [rip + check_intercept]
 msr:
@@ -121,15 +122,15 @@ invalidate:             .quad 0
 """
 
 CODE = bytes.fromhex(
-    "488b87801500004885c0741283fe7c741383fe7775088a506d08506831d2ff25dc0f0000837f081b75f485d275138b50"
-    "5c8b4058488907488957104883c4085bc3488378600074d6ff6060488b87b8010000488b80d09f00004885c0745b8078"
-    "6c0074554c8b58504d8d4b10493b1172064983c110ebf54d8b51084901d249c1ea0c4c3b504073314c8b48384d01d18a"
-    "406c418401742241f60180751c498b4308483d001000007310458994839000000049ff430841800980ff25490f"
+    "488b87801500004885c0741483fe7c741583fe77750a80786d007404c6406801ff25da0f0000837f081b75f485d27513"
+    "8b505c8b4058488907488957104883c4085bc3488378600074d6ff6060488b87b8010000488b80d09f00004885c0745b"
+    "80786c0074554c8b58504d8d4b10493b1172064983c110ebf54d8b51084901d249c1ea0c4c3b504073314c8b48384d01"
+    "d18a406c418401742241f60180751c498b4308483d001000007310458994839000000049ff430841800980ff25470f"
 )
 
 ENTRIES = {
     "intercept": 0x0,
-    "store": 0x4B,
+    "store": 0x4D,
 }
 """Offsets into CODE of what is called from outside."""
 
