@@ -57,8 +57,10 @@ from .commands import (
     QomListPropertiesArguments,
     QomListTypesArguments,
     QomSetArguments,
+    QueryBlockstatsArguments,
     QueryCommandLineOptionsArguments,
     QueryCpuModelExpansionArguments,
+    QueryNamedBlockNodesArguments,
     QueryRxFilterArguments,
     RingbufReadArguments,
     RingbufWriteArguments,
@@ -70,8 +72,11 @@ from .commands import (
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockDeviceInfo,
     BlockIOThrottle,
+    BlockInfo,
     BlockJobInfo,
+    BlockStats,
     BlockdevBackup,
     BlockdevChangeReadOnlyMode,
     BlockdevOnError,
@@ -1363,3 +1368,30 @@ class Commands(abc.ABC):
           InvalidParameterCombination
         """
         await self.call(COMMANDS["block_set_io_throttle"], arguments)
+
+    async def query_block(self) -> list[BlockInfo]:
+        """Describe the drives and the guest's disks."""
+        result: list[BlockInfo] = await self.call(COMMANDS["query-block"], None)
+        return result
+
+    async def query_named_block_nodes(self, flat: bool | None = None) -> list[BlockDeviceInfo]:
+        """Describe all block nodes.
+
+        flat: leave out the images below each one's (since 5.0)
+        """
+        result: list[BlockDeviceInfo] = await self.call(
+            COMMANDS["query-named-block-nodes"],
+            QueryNamedBlockNodesArguments(flat=UNSET if flat is None else flat),
+        )
+        return result
+
+    async def query_blockstats(self, query_nodes: bool | None = None) -> list[BlockStats]:
+        """Tell what has been read and written.
+
+        query_nodes: tell of each block node instead of each drive (since 2.3)
+        """
+        result: list[BlockStats] = await self.call(
+            COMMANDS["query-blockstats"],
+            QueryBlockstatsArguments(query_nodes=UNSET if query_nodes is None else query_nodes),
+        )
+        return result

@@ -12,8 +12,11 @@ from msgspec import UNSET, Struct, UnsetType, field
 from .values import (
     AnnounceParameters,
     BalloonInfo,
+    BlockDeviceInfo,
     BlockIOThrottle,
+    BlockInfo,
     BlockJobInfo,
+    BlockStats,
     BlockdevBackup,
     BlockdevChangeReadOnlyMode,
     BlockdevOnError,
@@ -507,6 +510,16 @@ class BlockdevChangeMediumArguments(Struct, kw_only=True, omit_defaults=True, fo
     """whether it can be written, `retain` unless given"""
 
 
+class QueryNamedBlockNodesArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    flat: bool | UnsetType = UNSET
+    """leave out the images below each one's (since 5.0)"""
+
+
+class QueryBlockstatsArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    query_nodes: bool | UnsetType = field(default=UNSET, name="query-nodes")
+    """tell of each block node instead of each drive (since 2.3)"""
+
+
 COMMANDS: dict[str, CommandInfo] = {
     "qmp_capabilities": CommandInfo(
         "qmp_capabilities",
@@ -932,6 +945,21 @@ COMMANDS: dict[str, CommandInfo] = {
         boxed=True,
         since="1.1",
     ),
+    "query-block": CommandInfo("query-block", "query_block", returns=list[BlockInfo], since="0.14"),
+    "query-named-block-nodes": CommandInfo(
+        "query-named-block-nodes",
+        "query_named_block_nodes",
+        arguments=QueryNamedBlockNodesArguments,
+        returns=list[BlockDeviceInfo],
+        since="2.0",
+    ),
+    "query-blockstats": CommandInfo(
+        "query-blockstats",
+        "query_blockstats",
+        arguments=QueryBlockstatsArguments,
+        returns=list[BlockStats],
+        since="0.14",
+    ),
 }
 
 
@@ -1199,3 +1227,9 @@ class Signatures(Protocol):
     ) -> None: ...
 
     async def block_set_io_throttle(self, arguments: BlockIOThrottle) -> None: ...
+
+    async def query_block(self) -> list[BlockInfo]: ...
+
+    async def query_named_block_nodes(self, flat: bool | None = None) -> list[BlockDeviceInfo]: ...
+
+    async def query_blockstats(self, query_nodes: bool | None = None) -> list[BlockStats]: ...

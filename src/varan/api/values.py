@@ -917,6 +917,17 @@ class BlockdevChangeReadOnlyMode(enum.Enum):
     """yes"""
 
 
+class BlockdevDetectZeroesOptions(enum.Enum):
+    """What becomes of written zeros."""
+
+    OFF = "off"
+    """they are written"""
+    ON = "on"
+    """the range is made zero as cheaply as that can be"""
+    UNMAP = "unmap"
+    """so, and the space is given back where discards are passed on"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -2617,6 +2628,307 @@ class BlockIOThrottle(Input, kw_only=True):
     """bytes from which on a request counts for more than one, in proportion to its length (since 1.7)"""
     group: str | UnsetType = UNSET
     """the throttle group that the drive joins; that it is in, or one of its own, unless given (since 2.4)"""
+
+
+class BlockdevCacheInfo(Output, kw_only=True):
+    """Caches on the way to an image."""
+
+    writeback: bool
+    """writes may wait for a flush"""
+    direct: bool
+    """the host's page cache is passed by"""
+    no_flush: bool = field(name="no-flush")
+    """flushes do nothing"""
+
+
+class SnapshotInfo(Output, kw_only=True):
+    """A snapshot in an image."""
+
+    id: str
+    """its id, unique in the image"""
+    name: str
+    """what people call it"""
+    vm_state_size: Int64 = field(name="vm-state-size")
+    """bytes of the machine's state that are with it"""
+    date_sec: Int64 = field(name="date-sec")
+    """when it was made, seconds of UTC since 1970"""
+    date_nsec: Int64 = field(name="date-nsec")
+    """nanoseconds to add to that"""
+    vm_clock_sec: Int64 = field(name="vm-clock-sec")
+    """for how long the machine had run, in seconds"""
+    vm_clock_nsec: Int64 = field(name="vm-clock-nsec")
+    """nanoseconds to add to that"""
+    icount: Int64 | UnsetType = UNSET
+    """how many instructions it had run, where those are counted (since 5.2)"""
+
+
+class ImageInfo(Output, kw_only=True):
+    """An image."""
+
+    filename: str
+    """its name"""
+    format: str
+    """its format"""
+    dirty_flag: bool | UnsetType = field(default=UNSET, name="dirty-flag")
+    """it was not closed as it should be"""
+    actual_size: Int64 | UnsetType = field(default=UNSET, name="actual-size")
+    """bytes that it takes on the host"""
+    virtual_size: Int64 = field(name="virtual-size")
+    """bytes that a guest sees"""
+    cluster_size: Int64 | UnsetType = field(default=UNSET, name="cluster-size")
+    """bytes of a cluster"""
+    encrypted: bool | UnsetType = UNSET
+    """it is encrypted"""
+    compressed: bool | UnsetType = UNSET
+    """what it holds is compressed (since 1.7)"""
+    backing_filename: str | UnsetType = field(default=UNSET, name="backing-filename")
+    """the image below it, as it is named in the image"""
+    full_backing_filename: str | UnsetType = field(default=UNSET, name="full-backing-filename")
+    """that name as it counts from outside"""
+    backing_filename_format: str | UnsetType = field(default=UNSET, name="backing-filename-format")
+    """that image's format, where the image says it"""
+    snapshots: list[SnapshotInfo] | UnsetType = UNSET
+    """snapshots in it"""
+    backing_image: ImageInfo | UnsetType = field(default=UNSET, name="backing-image")
+    """the image below it (since 1.6)"""
+    format_specific: Any | UnsetType = field(default=UNSET, name="format-specific")
+    """what only its format has (since 1.7)"""
+
+
+class BlockDirtyInfo(Output, kw_only=True):
+    """A dirty bitmap."""
+
+    name: str | UnsetType = UNSET
+    """its name (since 2.4)"""
+    count: Int64
+    """bytes that are dirty"""
+    granularity: UInt32
+    """bytes of one bit"""
+    recording: bool
+    """writes are noted in it (since 4.0)"""
+    busy: bool
+    """an operation uses it (since 4.0)"""
+    persistent: bool
+    """it is stored in the image (since 4.0)"""
+    inconsistent: bool | UnsetType = UNSET
+    """what it says cannot be relied on (since 4.0)"""
+
+
+class BlockDeviceInfo(Output, kw_only=True):
+    """A medium, or a block node."""
+
+    file: str
+    """name of its topmost image"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """name of that node (since 2.0)"""
+    ro: bool
+    """it cannot be written"""
+    drv: str
+    """driver of the node"""
+    backing_file: str | UnsetType = UNSET
+    """name of the image below"""
+    backing_file_depth: Int64
+    """how many images are below (since 1.2)"""
+    encrypted: bool
+    """it is encrypted"""
+    encryption_key_missing: bool | UnsetType = UNSET
+    """it cannot be read for want of a key"""
+    detect_zeroes: BlockdevDetectZeroesOptions
+    """what becomes of written zeros (since 2.1)"""
+    bps: Int64
+    """limit, bytes per second, 0 for none"""
+    bps_rd: Int64
+    """the same for reads"""
+    bps_wr: Int64
+    """the same for writes"""
+    iops: Int64
+    """limit, requests per second, 0 for none"""
+    iops_rd: Int64
+    """the same for reads"""
+    iops_wr: Int64
+    """the same for writes"""
+    image: ImageInfo
+    """the image and those below it (since 1.6)"""
+    bps_max: Int64 | UnsetType = UNSET
+    """bytes per second in a burst (since 1.7)"""
+    bps_rd_max: Int64 | UnsetType = UNSET
+    """the same for reads (since 1.7)"""
+    bps_wr_max: Int64 | UnsetType = UNSET
+    """the same for writes (since 1.7)"""
+    iops_max: Int64 | UnsetType = UNSET
+    """requests per second in a burst (since 1.7)"""
+    iops_rd_max: Int64 | UnsetType = UNSET
+    """the same for reads (since 1.7)"""
+    iops_wr_max: Int64 | UnsetType = UNSET
+    """the same for writes (since 1.7)"""
+    bps_max_length: Int64 | UnsetType = UNSET
+    """seconds that a burst may last (since 2.6)"""
+    bps_rd_max_length: Int64 | UnsetType = UNSET
+    """the same for reads (since 2.6)"""
+    bps_wr_max_length: Int64 | UnsetType = UNSET
+    """the same for writes (since 2.6)"""
+    iops_max_length: Int64 | UnsetType = UNSET
+    """the same for requests (since 2.6)"""
+    iops_rd_max_length: Int64 | UnsetType = UNSET
+    """the same for reads (since 2.6)"""
+    iops_wr_max_length: Int64 | UnsetType = UNSET
+    """the same for writes (since 2.6)"""
+    iops_size: Int64 | UnsetType = UNSET
+    """bytes that count as one request (since 1.7)"""
+    group: str | UnsetType = UNSET
+    """the group that the limits belong to (since 2.4)"""
+    cache: BlockdevCacheInfo
+    """caches on the way to it (since 2.3)"""
+    write_threshold: Int64
+    """offset behind which a write is told by an event, 0 for none (since 2.3)"""
+    dirty_bitmaps: list[BlockDirtyInfo] | UnsetType = field(default=UNSET, name="dirty-bitmaps")
+    """dirty bitmaps of the node (since 4.2)"""
+
+
+class BlockInfo(Output, kw_only=True):
+    """A drive, or a disk of the guest."""
+
+    device: str
+    """the drive's id, empty for a disk that was given a node"""
+    qdev: str | UnsetType = UNSET
+    """the guest's device: its id or, where it has none, its place in the object tree (since 2.10)"""
+    type: str
+    """always "unknown" """
+    removable: bool
+    """the guest's device can be given another medium"""
+    locked: bool
+    """the guest has locked the medium in"""
+    inserted: BlockDeviceInfo | UnsetType = UNSET
+    """the medium, where there is one"""
+    tray_open: bool | UnsetType = UNSET
+    """whether the tray is open, where the device has one"""
+    io_status: BlockDeviceIoStatus | UnsetType = field(default=UNSET, name="io-status")
+    """whether the disk stands still for an error, where the machine may stop for one"""
+
+
+class BlockDeviceTimedStats(Output, kw_only=True):
+    """Latencies of the recent past, in nanoseconds; 0 where there was nothing."""
+
+    interval_length: Int64
+    """for how long they are kept, in seconds; at least half of that is looked back on"""
+    min_rd_latency_ns: Int64
+    """the shortest of a read"""
+    max_rd_latency_ns: Int64
+    """the longest of a read"""
+    avg_rd_latency_ns: Int64
+    """the average of reads"""
+    min_wr_latency_ns: Int64
+    """the shortest of a write"""
+    max_wr_latency_ns: Int64
+    """the longest of a write"""
+    avg_wr_latency_ns: Int64
+    """the average of writes"""
+    min_flush_latency_ns: Int64
+    """the shortest of a flush"""
+    max_flush_latency_ns: Int64
+    """the longest of a flush"""
+    avg_flush_latency_ns: Int64
+    """the average of flushes"""
+    avg_rd_queue_depth: float
+    """how many reads were under way on average"""
+    avg_wr_queue_depth: float
+    """how many writes were under way on average"""
+
+
+class BlockLatencyHistogramInfo(Output, kw_only=True):
+    """How many requests took how long."""
+
+    boundaries: list[UInt64]
+    """times in nanoseconds, rising"""
+    bins: list[UInt64]
+    """how many took less than the first boundary, at least that and less than the second, and so on; the
+    last: at least the last boundary
+    """
+
+
+class BlockDeviceStats(Output, kw_only=True):
+    """Requests that a guest's device has made. Times are from when the device asked to when it was answered.
+    """
+
+    rd_bytes: Int64
+    """bytes read"""
+    wr_bytes: Int64
+    """bytes written"""
+    unmap_bytes: Int64
+    """bytes discarded (since 4.2)"""
+    rd_operations: Int64
+    """reads"""
+    wr_operations: Int64
+    """writes"""
+    flush_operations: Int64
+    """flushes (since 0.15)"""
+    unmap_operations: Int64
+    """discards (since 4.2)"""
+    rd_total_time_ns: Int64
+    """time of all reads together (since 0.15)"""
+    wr_total_time_ns: Int64
+    """time of all writes together (since 0.15)"""
+    flush_total_time_ns: Int64
+    """time of all flushes together (since 0.15)"""
+    unmap_total_time_ns: Int64
+    """time of all discards together (since 4.2)"""
+    wr_highest_offset: Int64
+    """where the write that reached farthest back ended, whoever made it"""
+    rd_merged: Int64
+    """reads that were done as part of another (since 2.3)"""
+    wr_merged: Int64
+    """writes that were (since 2.3)"""
+    unmap_merged: Int64
+    """discards that were (since 4.2)"""
+    idle_time_ns: Int64 | UnsetType = UNSET
+    """since the last request; absent before the first (since 2.5)"""
+    failed_rd_operations: Int64
+    """reads that failed (since 2.5)"""
+    failed_wr_operations: Int64
+    """writes that did (since 2.5)"""
+    failed_flush_operations: Int64
+    """flushes that did (since 2.5)"""
+    failed_unmap_operations: Int64
+    """discards that did (since 4.2)"""
+    invalid_rd_operations: Int64
+    """reads that the disk could not do, as they went beyond its end (since 2.5)"""
+    invalid_wr_operations: Int64
+    """such writes (since 2.5)"""
+    invalid_flush_operations: Int64
+    """such flushes (since 2.5)"""
+    invalid_unmap_operations: Int64
+    """such discards (since 4.2)"""
+    account_invalid: bool
+    """an invalid request ends idle time (since 2.5)"""
+    account_failed: bool
+    """a failed request ends idle time, and its time counts (since 2.5)"""
+    timed_stats: list[BlockDeviceTimedStats]
+    """latencies of the recent past (since 2.5)"""
+    rd_latency_histogram: BlockLatencyHistogramInfo | UnsetType = UNSET
+    """of reads, where one is drawn (since 4.0)"""
+    wr_latency_histogram: BlockLatencyHistogramInfo | UnsetType = UNSET
+    """of writes, where one is drawn (since 4.0)"""
+    flush_latency_histogram: BlockLatencyHistogramInfo | UnsetType = UNSET
+    """of flushes, where one is drawn (since 4.0)"""
+
+
+class BlockStats(Output, kw_only=True):
+    """Counters of a drive or a node, with those of the nodes below. Requests of a guest's device are counted
+    at its drive; below that only `BlockDeviceStats`.wr_highest_offset is.
+    """
+
+    device: str | UnsetType = UNSET
+    """the drive's id"""
+    qdev: str | UnsetType = UNSET
+    """the guest's device, as `BlockInfo` has it (since 3.0)"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """the node (since 2.3)"""
+    stats: BlockDeviceStats
+    """the counters"""
+    parent: BlockStats | UnsetType = UNSET
+    """the node that holds the bytes of this one"""
+    backing: BlockStats | UnsetType = UNSET
+    """the image below, or what a filter stands before (since 2.2)"""
 
 
 SchemaInfo: TypeAlias = (

@@ -7,7 +7,6 @@ requests go through it, so that this is where they can be counted, held back, or
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -19,14 +18,15 @@ from varan.block.graph import Graph
 from varan.block.medium import Removable, Retained
 from varan.block.request import size_of
 from varan.block.rewire import hurried, nodes_below
+from varan.block.statistics import BlockStatistics, Kind
 
 if TYPE_CHECKING:
     from varan.block.throttle_group import ThrottleMember
 
-SLOW = 0.05
-"""Seconds: a write to the host's memory that takes longer had to wait."""
-PATIENCE = 1.0
-"""Seconds for which writes are not tried at once after such a one."""
+SLOW = 50_000_000
+"""Nanoseconds: a write to the host's memory that takes longer had to wait."""
+PATIENCE = 1_000_000_000
+"""Nanoseconds for which writes are not tried at once after such a one."""
 
 
 class BlockBackend:
@@ -44,6 +44,7 @@ class BlockBackend:
         self.writeback = writeback
         self.serial = serial
         """Serial number of a device that was given none."""
+        self.statistics = BlockStatistics()
         self.user: str | None = None
         """The device that uses it, for messages ("device 'disk0'")."""
         self.device: Any = None
@@ -64,10 +65,15 @@ class BlockBackend:
         self._edge: Edge | None = None
         self._quick: Node | None = None
         self._writes = self._shares = self._quick_writes = False
-        self._patient_from = 0.0
+        self._patient_from = 0
         self._gate = Gate()
         self._keeps = False
         self._hurried: list[ThrottleMember | None] = []
+
+    @property
+    def public_name(self) -> str:
+        """The name if it has one of its own."""
+        return "" if self.anonymous else self.name
 
     @property
     def in_flight(self) -> int:
@@ -249,7 +255,13 @@ class BlockBackend:
         """
         node = self._quick
         length = sum(map(len, buffers))
-        return node is not None and offset + length <= node.length and node.read_now(offset, buffers)
+        if node is None or offset + length > node.length:
+            return False
+        begun = self.statistics.clock()
+        done = node.read_now(offset, buffers)
+        if done:
+            self.statistics.done(Kind.READ, length, begun)
+        return done
 
     def write_now(self, offset: int, buffers: Buffers) -> bool:
         """Write `buffers` at once if that goes no further than the host's memory, and nothing can be in the way.
@@ -258,39 +270,46 @@ class BlockBackend:
         memory is unwritten; once that has been felt, it is left to others for a while.
         """
         node = self._quick
-        if node is None or not self._quick_writes or offset + sum(map(len, buffers)) > node.length:
+        length = sum(map(len, buffers))
+        if node is None or not self._quick_writes or offset + length > node.length:
             return False
-        begun = time.monotonic()
+        statistics = self.statistics
+        begun = statistics.clock()
         if begun < self._patient_from:
             return False
         done = node.write_now(offset, buffers)
-        ended = time.monotonic()
+        if done:
+            ended = statistics.done(Kind.WRITE, length, begun)
+        else:
+            ended = statistics.clock()
         if ended - begun > SLOW:
             self._patient_from = ended + PATIENCE
         return done
 
-    async def read(self, offset: int, buffers: Buffers) -> None:
-        """Fill `buffers` from `offset`. Raises BlockError."""
-        await self._tracked(request.read, offset, buffers, pace=(size_of(buffers), False))
+    async def read(self, offset: int, buffers: Buffers, *, requests: int = 1) -> None:
+        """Fill `buffers` from `offset`; `requests`: how many of the device's are done as this one. Raises BlockError
+        (several together are not counted then: they are to be tried one by one)."""
+        await self._tracked(Kind.READ, offset, size_of(buffers), requests, request.read, offset, buffers)
 
-    async def write(self, offset: int, buffers: Buffers, *, stable: bool = False) -> None:
-        """Write `buffers` at `offset`; `stable`: on stable storage when it returns. Raises BlockError."""
+    async def write(self, offset: int, buffers: Buffers, *, stable: bool = False, requests: int = 1) -> None:
+        """Write `buffers` at `offset`; `stable`: on stable storage when it returns; `requests` as for `read`. Raises
+        BlockError."""
         flags = Write.FUA if stable else Write.NONE
-        await self._tracked(request.write, offset, buffers, flags, pace=(size_of(buffers), True))
+        await self._tracked(Kind.WRITE, offset, size_of(buffers), requests, request.write, offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, *, unmap: bool, stable: bool = False) -> None:
         """Make the range read as zeros; `unmap`: its space may be given back. Raises BlockError."""
         flags = Write.MAY_UNMAP if unmap else Write.NONE
         flags |= Write.FUA if stable else Write.NONE
-        await self._tracked(request.zero, offset, length, flags, pace=(length, True))
+        await self._tracked(Kind.WRITE, offset, length, 1, request.zero, offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:
         """The range's content matters no more. Raises BlockError."""
-        await self._tracked(request.discard, offset, length)
+        await self._tracked(Kind.UNMAP, offset, length, 1, request.discard, offset, length)
 
     async def flush(self) -> None:
         """Put what was written on stable storage. Raises BlockError."""
-        await self._tracked(_flush)
+        await self._tracked(Kind.FLUSH, 0, 0, 1, _flush)
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
@@ -307,20 +326,39 @@ class BlockBackend:
         return self.node
 
     async def _tracked(
-        self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, pace: tuple[int, bool] | None = None
+        self,
+        kind: Kind,
+        offset: int,
+        length: int,
+        requests: int,
+        work: Callable[..., Coroutine[Any, Any, None]],
+        *arguments: Any,
     ) -> None:
-        """`pace`: the bytes, and whether they are written, of a request that limits concern."""
+        """Every request that may have to wait: held back while the graph changes, and by limits; done; counted."""
+        begun = self.statistics.clock()
         gate = self._gate
         if gate.shut:
             await gate.enter()
         else:
             gate.inside += 1
         try:
-            if pace is not None and self.limits is not None:
-                await self.limits.admit(*pace)
+            if self.limits is not None and kind < Kind.FLUSH:
+                await self.limits.admit(length, kind is not Kind.READ)
             await work(self._medium(), *arguments)
+        except BlockError:
+            if requests == 1:
+                self._count_failure(kind, offset, length, begun)
+            raise
+        else:
+            self.statistics.done(kind, length, begun, requests)
         finally:
             gate.leave()
+
+    def _count_failure(self, kind: Kind, offset: int, length: int, begun: int) -> None:
+        if self.node is not None and offset + length > self.node.length:
+            self.statistics.invalid(kind)
+        else:
+            self.statistics.failed(kind, begun)
 
 
 def _nobody(backend: BlockBackend, is_open: bool) -> None:

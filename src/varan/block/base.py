@@ -193,8 +193,14 @@ class Node(abc.ABC):
     """The driver's name in options ("qcow2")."""
     listens: bool = False
     """Whether `event` does anything: those with nothing to say to it need not call."""
+    implicit: bool = False
+    """It is a filter that nobody asked for: who looks at a drive sees what is below."""
     changes_hidden: bool = False
     """It is a backing file, and an image above it decides all that is being written to it (a job sees to that)."""
+    highest_write = 0
+    """The end of what was written farthest back, in bytes."""
+    write_mark = 0
+    """What a write has to end behind to be worth noting."""
 
     def __init__(self, options: OpenOptions) -> None:
         self.options = options
@@ -274,6 +280,12 @@ class Node(abc.ABC):
 
     async def reopened(self) -> None:
         """`read_only` has changed; the files below are as they must be. Nothing is under way. Raises BlockError."""
+
+    def note_write(self, offset: int, length: int) -> None:
+        """Drivers tell it of all writes, of zeros too; those in a hurry only of what ends behind `write_mark`."""
+        end = offset + length
+        if end > self.write_mark:
+            self.write_mark = self.highest_write = end
 
     def implied_children(self) -> Sequence[ImpliedChild]:
         """The children that the image names. The graph opens those that no option gave and adds them to `children`."""

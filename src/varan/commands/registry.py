@@ -37,6 +37,7 @@ MODULES = (
     "block_jobs",
     "block_media",
     "block_throttle",
+    "block_query",
 )
 """One per schema file that has commands of the machine."""
 

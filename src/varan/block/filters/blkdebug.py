@@ -124,6 +124,7 @@ class BlkdebugNode(PassingNode):
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         await self.event("pwritev")
         length = size_of(buffers)
+        self.note_write(offset, length)
         if not self._bounce.fits(offset, length):
             await self._bounce.write(offset, buffers)
             if flags & Write.FUA:
@@ -160,6 +161,7 @@ class BlkdebugNode(PassingNode):
         return pieces
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         await self.event("pwritev_zero")
         await self._strike("write-zeroes", offset, length)
         await self._child.write_zeroes(offset, length, flags)

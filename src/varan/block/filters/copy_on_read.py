@@ -99,10 +99,12 @@ class CopyOnReadNode(PassingNode):
             )
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         async with self._busy.hold(offset, offset + size_of(buffers)):
             await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         async with self._busy.hold(offset, offset + length):
             await self._child.write_zeroes(offset, length, flags)
 

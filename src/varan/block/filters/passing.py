@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varan.block.base import Buffers, Edge, Extent, Limits, Node, OpenOptions, Write
+from varan.block.request import size_of
 
 
 class PassingNode(Node):
@@ -38,9 +39,11 @@ class PassingNode(Node):
         await self._child.read(offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         await self._child.write_zeroes(offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:

@@ -63,10 +63,12 @@ class PreallocateNode(PassingNode):
                 self._active = False
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         await self._grow(offset + size_of(buffers))
         await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         await self._grow(offset + length)
         await self._child.write_zeroes(offset, length, flags)
 

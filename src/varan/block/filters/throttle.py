@@ -33,10 +33,12 @@ class ThrottleNode(PassingNode):
         await self._child.read(offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         await self._member.admit(size_of(buffers), write=True)
         await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         await self._member.admit(length, write=True)
         await self._child.write_zeroes(offset, length, flags)
 

@@ -25,6 +25,7 @@ from varan.block.crypto import keyslots, luks
 from varan.block.crypto.aes import SECTOR
 from varan.block.crypto.keyslots import Area
 from varan.block.crypto.sectors import EncryptedRange
+from varan.block.request import size_of
 
 
 class LuksNode(Node):
@@ -72,6 +73,7 @@ class LuksNode(Node):
         await self._range.read(offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         await self._range.write(offset, buffers, flags)
 
     async def flush(self) -> None:

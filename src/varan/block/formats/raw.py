@@ -82,11 +82,15 @@ class RawNode(Node):
     def write_now(self, offset: int, buffers: Buffers) -> bool:
         if self.read_only or self._file.listens or (self._guarded and offset < _GUARDED):
             return False
-        return self._file.write_now(self._start + offset, buffers)
+        if not self._file.write_now(self._start + offset, buffers):
+            return False
+        self.note_write(offset, sum(map(len, buffers)))
+        return True
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         if self._file.listens:
             await self._file.event("write_aio")
+        self.note_write(offset, sum(map(len, buffers)))
         if self._guarded and offset < _GUARDED:
             async with self._header_kept(offset, buffers):
                 await self._file.write(self._start + offset, buffers, flags)
@@ -123,6 +127,7 @@ class RawNode(Node):
             )
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         async with self._header_kept(offset, [_ZEROS[:length]]):
             await self._file.write_zeroes(self._start + offset, length, flags)
 

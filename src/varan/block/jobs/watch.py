@@ -46,10 +46,12 @@ class WatchNode(PassingNode):
             await self.follow(offset, length)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         async with self._change(offset, size_of(buffers)):
             await self._child.write(offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         async with self._change(offset, length):
             await self._child.write_zeroes(offset, length, flags)
 

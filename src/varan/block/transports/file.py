@@ -127,16 +127,21 @@ class FileNode(Node):
         if self._direct is not None or len(buffers) > posix.IOV_MAX or not self._regular:
             return False
         self._unflushed = True
+        length = sum(map(len, buffers))
         try:
-            return os.pwritev(self._fd, buffers, offset) == sum(map(len, buffers))
+            done = os.pwritev(self._fd, buffers, offset) == length
         except OSError:
             return False
+        if done and offset + length > self.write_mark:
+            self.note_write(offset, length)
+        return done
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         self._unflushed = True
         sync = os.RWF_DSYNC if flags & Write.FUA and not self.options.cache_no_flush else 0
         rest: Buffers = buffers
         end = offset + sum(map(len, buffers))
+        self.note_write(offset, end - offset)
         if self._direct is not None:
             self._length = max(self._length, end)
             await self._convert_errors(self._direct.write(offset, buffers, sync), offset)
@@ -159,6 +164,7 @@ class FileNode(Node):
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
         self._unflushed = True
         unmap = bool(flags & Write.MAY_UNMAP and self.options.discard)
+        self.note_write(offset, length)
         async with self._hold(offset, length):
             await self._wait(self._zero, offset, length, unmap, at=offset)
             self._length = max(self._length, offset + length)

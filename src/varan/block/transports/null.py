@@ -19,6 +19,7 @@ from varan.block.base import (
     Write,
 )
 from varan.block.options import json_name
+from varan.block.request import size_of
 from varan.block.transports.posix import fill_zeros
 
 DEFAULT_SIZE = 1 << 30
@@ -55,9 +56,11 @@ class NullNode(Node):
             fill_zeros(buffers)
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, size_of(buffers))
         await self._wait()
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         await self._wait()
 
     async def flush(self) -> None:

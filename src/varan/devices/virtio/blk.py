@@ -16,6 +16,7 @@ from typing import Any
 from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, ErrorKind
+from varan.block.statistics import Kind
 from varan.core.memory import MemorySpace
 from varan.devices.virtio import blk_layout as b
 from varan.devices.virtio.blk_request import BlkRequest, merge
@@ -208,12 +209,13 @@ class VirtioBlk(VirtioDevice[BlkState]):
 
     async def _read(self, request: BlkRequest) -> None:
         self._check_aligned(request)
-        await self._backend.read(request.offset, request.buffers)
+        await self._backend.read(request.offset, request.buffers, requests=request.requests)
         request.written = request.length
 
     async def _write(self, request: BlkRequest) -> None:
         self._check_aligned(request)
-        await self._backend.write(request.offset, request.buffers, stable=not self.state.writeback)
+        stable = not self.state.writeback
+        await self._backend.write(request.offset, request.buffers, stable=stable, requests=request.requests)
 
     async def _flush(self, request: BlkRequest) -> None:
         await self._backend.flush()
@@ -228,6 +230,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
             if flags & ~(b.SEGMENT_UNMAP if zeroes else 0):
                 raise BlockError(ErrorKind.UNSUPPORTED, "flags of a segment that there are not")
             if count > b.MOST_SECTORS:
+                self._backend.statistics.invalid(Kind.WRITE if zeroes else Kind.UNMAP)
                 raise BlockError(ErrorKind.INVALID, "a segment longer than allowed")
             offset, length = sector * b.SECTOR, count * b.SECTOR
             if zeroes:
@@ -241,6 +244,8 @@ class VirtioBlk(VirtioDevice[BlkState]):
 
     def _check_aligned(self, request: BlkRequest) -> None:
         if not self._aligned(request):
+            if request.requests == 1:
+                self._backend.statistics.invalid(Kind.READ if request.kind == b.T_IN else Kind.WRITE)
             raise BlockError(ErrorKind.INVALID, "not a whole number of blocks", offset=request.offset)
 
 
@@ -259,4 +264,5 @@ def _joined(run: Sequence[BlkRequest]) -> BlkRequest:
     joined.kind, joined.offset = run[0].kind, run[0].offset
     joined.buffers = [buffer for request in run for buffer in request.buffers]
     joined.length = sum(request.length for request in run)
+    joined.requests = len(run)
     return joined

@@ -19,7 +19,7 @@ MOST_BUFFERS = 512
 class BlkRequest:
     """What a driver asks, with the buffers that data goes to or comes from."""
 
-    __slots__ = ("buffers", "chain", "kind", "length", "offset", "queue", "status", "written")
+    __slots__ = ("buffers", "chain", "kind", "length", "offset", "queue", "requests", "status", "written")
 
     def __init__(self, queue: VirtQueue, chain: Chain) -> None:
         self.queue = queue
@@ -30,6 +30,8 @@ class BlkRequest:
         self.buffers: list[memoryview] = []
         self.length = 0
         """Bytes of all buffers."""
+        self.requests = 1
+        """How many of the driver's this one is."""
         self.status = b.S_OK
         self.written = 0
         """Bytes that the device put into the writable buffers, the status left out."""

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from tests.support.virtio_driver import Buffers, CountingTransport, GuestMemory, chain, start
 
-import varan.block.backend as backend_module
 from varan.block.backend import BlockBackend
 from varan.block.graph import Graph
 from varan.core.state import decode, encode
@@ -125,22 +124,22 @@ async def test_writes_that_do_not_go_at_once_are_done_on_the_loop(disk: Disk, pa
 async def test_a_host_that_makes_writers_wait_is_left_alone_for_a_while(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 100.0
-    tries: list[float] = []
+    now = 100_000_000_000
+    tries: list[int] = []
 
     def slow_write(offset: int, buffers: Any) -> bool:
         nonlocal now
         tries.append(now)
-        now += 0.2
+        now += 200_000_000
         return True
 
     assert disk.backend.node is not None
-    monkeypatch.setattr(backend_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(disk.backend.statistics, "clock", lambda: now)
     monkeypatch.setattr(disk.backend.node, "write_now", slow_write)
     buffers = [memoryview(bytearray(512))]
     assert disk.backend.write_now(0, buffers)
     assert not disk.backend.write_now(0, buffers)
-    now += 2.0
+    now += 2_000_000_000
     assert disk.backend.write_now(0, buffers)
     assert len(tries) == 2
 
@@ -269,7 +268,7 @@ async def test_the_configuration_space(disk: Disk) -> None:
 async def test_the_write_cache_can_be_switched(disk: Disk) -> None:
     seen: list[bool] = []
 
-    async def write(offset: int, buffers: Any, *, stable: bool = False) -> None:
+    async def write(offset: int, buffers: Any, *, stable: bool = False, requests: int = 1) -> None:
         seen.append(stable)
 
     disk.device.inline = False
@@ -308,7 +307,7 @@ async def test_a_reset_waits_for_requests_under_way(graph: Graph, path: Path) ->
     disk = await open_disk(graph, {"driver": "raw", "file.filename": str(path)})
     gate = asyncio.Event()
 
-    async def read(offset: int, buffers: Any) -> None:
+    async def read(offset: int, buffers: Any, *, requests: int = 1) -> None:
         await gate.wait()
 
     disk.backend.read = read  # type: ignore[method-assign]

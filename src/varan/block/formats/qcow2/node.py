@@ -207,6 +207,7 @@ class Qcow2Node(Node):
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
         length = total(buffers)
+        self.note_write(offset, length)
         if flags & Write.COMPRESSED:
             if self.file.listens:
                 await self.file.event("write_compressed")
@@ -259,6 +260,7 @@ class Qcow2Node(Node):
             del busy[key]
 
     async def write_zeroes(self, offset: int, length: int, flags: Write = Write.NONE) -> None:
+        self.note_write(offset, length)
         if self.cipher is None:
             await zeroing.write_zeroes(self, offset, length, flags)
         else:

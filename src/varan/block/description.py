@@ -1,0 +1,89 @@
+"""What there is to say about drives and block nodes, in the protocol's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from varan.api.values import BlockdevCacheInfo, BlockdevDetectZeroesOptions, BlockDeviceInfo, BlockInfo, ImageInfo
+from varan.block.operations.info import image_info
+
+if TYPE_CHECKING:
+    from varan.block.backend import BlockBackend
+    from varan.block.base import Node
+
+
+def visible(node: Node) -> Node:
+    """What filters that nobody asked for stand before at `node`."""
+    while node.implicit and (below := node.filtered) is not None:
+        node = below
+    return node
+
+
+def below(node: Node) -> Node | None:
+    """The image below, or what a filter stands before."""
+    backing = node.children.get("backing")
+    return node.filtered if backing is None else backing.node
+
+
+def place_of(backend: BlockBackend) -> str:
+    """The device's id or, where it has none, its path in the object tree."""
+    return str(backend.device.id or backend.device.path)
+
+
+async def describe_backend(backend: BlockBackend) -> BlockInfo:
+    """A drive and its medium. Raises BlockError when an image cannot be looked at."""
+    info = BlockInfo(device=backend.public_name, type="unknown", removable=backend.device is None, locked=False)
+    if backend.device is not None:
+        info.qdev = place_of(backend)
+    if backend.node is not None:
+        info.inserted = await describe_node(visible(backend.node), backend)
+    return info
+
+
+async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat: bool = False) -> BlockDeviceInfo:
+    """A node, as `backend` has it if one is given; `flat`: without the images below. Raises BlockError."""
+    image, depth = await _images(node, flat=flat, all_nodes=backend is None)
+    options = node.options
+    info = BlockDeviceInfo(
+        file=image.filename,
+        node_name=node.node_name,
+        ro=node.read_only,
+        drv=node.driver,
+        backing_file_depth=depth,
+        encrypted=image.encrypted is True,
+        encryption_key_missing=False,
+        detect_zeroes=BlockdevDetectZeroesOptions(options.detect_zeroes),
+        bps=0,
+        bps_rd=0,
+        bps_wr=0,
+        iops=0,
+        iops_rd=0,
+        iops_wr=0,
+        image=image,
+        cache=BlockdevCacheInfo(
+            writeback=backend is None or backend.writeback, direct=options.cache_direct, no_flush=options.cache_no_flush
+        ),
+        write_threshold=0,
+    )
+    backing = node.children.get("backing")
+    if backing is not None:
+        info.backing_file = (await image_info(backing.node))["filename"]
+    return info
+
+
+async def _images(node: Node, *, flat: bool, all_nodes: bool) -> tuple[ImageInfo, int]:
+    """The image at `node` with those below it, and how many those are."""
+    infos = []
+    layer: Node | None = node
+    while layer is not None:
+        infos.append(await image_info(layer))
+        if flat:
+            break
+        layer = below(layer)
+        if layer is not None and not all_nodes:
+            layer = visible(layer)
+    for above, under in zip(infos[-2::-1], infos[:0:-1], strict=True):
+        above["backing-image"] = under
+    return msgspec.convert(infos[0], ImageInfo), len(infos) - 1

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import UNSET
+from tests.support.fake_machine import FakeMachine
+from tests.support.job_bench import make_chain
+
+from varan.commands import block_query as commands
+from varan.machine.spec import DriveSpec
+
+
+async def add_chain(machine: FakeMachine, directory: Path) -> None:
+    """Drive d0 over three images."""
+    await make_chain(directory, ["base.raw", "mid.qcow2", "top.qcow2"])
+    await machine.drives.open(DriveSpec("d0", {"filename": f"{directory}/top.qcow2"}, writeback=False))
+
+
+async def test_a_drive_is_described_with_all_its_images(machine: FakeMachine, tmp_path: Path) -> None:
+    await add_chain(machine, tmp_path)
+    (info,) = await commands.query_block(machine)
+    assert (info.device, info.type, info.qdev) == ("d0", "unknown", UNSET)
+    assert info.removable and not info.locked
+    inserted = info.inserted
+    assert inserted
+    assert (inserted.file, inserted.drv, inserted.ro) == (f"{tmp_path}/top.qcow2", "qcow2", False)
+    assert inserted.backing_file_depth == 2
+    assert inserted.backing_file == f"{tmp_path}/mid.qcow2"
+    assert not inserted.cache.writeback
+    names = []
+    image = inserted.image
+    while image:
+        names.append((Path(image.filename).name, image.format))
+        image = image.backing_image
+    assert names == [("top.qcow2", "qcow2"), ("mid.qcow2", "qcow2"), ("base.raw", "raw")]
+
+
+async def test_a_drive_without_medium_has_nothing_inserted(machine: FakeMachine) -> None:
+    await machine.drives.open(DriveSpec("empty", None))
+    (info,) = await commands.query_block(machine)
+    assert (info.device, info.inserted, info.removable) == ("empty", UNSET, True)
+    (stats,) = await commands.query_blockstats(machine)
+    assert (stats.device, stats.node_name, stats.parent, stats.backing) == ("empty", UNSET, UNSET, UNSET)
+
+
+async def test_a_device_over_a_node_is_named_by_its_place(machine: FakeMachine, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1024))
+    await machine.drives.add_node({"driver": "file", "node-name": "n0", "filename": f"{tmp_path}/disk"})
+    assert await commands.query_block(machine) == []
+    backend = machine.drives.find("n0")
+    backend.attach("device 'vda'", write=True, device=lambda: "/machine/peripheral/vda")
+    (info,) = await commands.query_block(machine)
+    assert (info.device, info.qdev, info.removable) == ("", "/machine/peripheral/vda", False)
+    (stats,) = await commands.query_blockstats(machine)
+    assert (stats.device, stats.qdev, stats.node_name) == ("", "/machine/peripheral/vda", "n0")
+    await backend.detach()
+    assert await commands.query_block(machine) == []
+
+
+async def test_counters_are_the_drives_and_ends_of_writes_the_nodes(machine: FakeMachine, tmp_path: Path) -> None:
+    await add_chain(machine, tmp_path)
+    backend = machine.drives.find("d0")
+    backend.attach("the test", write=True)
+    await backend.write(65536, [memoryview(bytearray(b"x" * 4096))])
+    (stats,) = await commands.query_blockstats(machine)
+    assert (stats.stats.wr_operations, stats.stats.wr_bytes) == (1, 4096)
+    assert stats.stats.wr_highest_offset == 65536 + 4096
+    assert stats.stats.account_failed and stats.stats.account_invalid
+    file = stats.parent
+    assert file
+    assert file.stats.wr_bytes == 0 and not file.stats.account_failed
+    assert file.stats.wr_highest_offset >= 5 * 65536
+    mid = stats.backing
+    assert mid and mid.parent and mid.backing
+    assert mid.stats.wr_highest_offset == mid.parent.stats.wr_highest_offset == 0
+    await backend.detach()
+
+
+async def test_nodes_are_told_one_by_one(machine: FakeMachine, tmp_path: Path) -> None:
+    await add_chain(machine, tmp_path)
+    nodes = await commands.query_named_block_nodes(machine)
+    names = [(Path(node.file).name, node.drv, node.backing_file_depth) for node in nodes]
+    assert names == [
+        ("base.raw", "raw", 0),
+        ("base.raw", "file", 0),
+        ("mid.qcow2", "qcow2", 1),
+        ("mid.qcow2", "file", 0),
+        ("top.qcow2", "qcow2", 2),
+        ("top.qcow2", "file", 0),
+    ]
+    flat = await commands.query_named_block_nodes(machine, flat=True)
+    assert all(node.image.backing_image is UNSET for node in flat)
+    assert [node.backing_file for node in flat] == [node.backing_file for node in nodes]
+    stats = await commands.query_blockstats(machine, query_nodes=True)
+    assert [one.node_name for one in stats] == [node.node_name for node in reversed(nodes)]
+    assert all(one.backing is UNSET and one.device is UNSET for one in stats)
