@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from varan.api.values import BlockdevCacheInfo, BlockdevDetectZeroesOptions, BlockDeviceInfo, BlockInfo, ImageInfo
+from varan.block.limiting import shown_limits
+from varan.block.medium import is_removable
 from varan.block.operations.info import image_info
 
 if TYPE_CHECKING:
@@ -34,11 +36,21 @@ def place_of(backend: BlockBackend) -> str:
 
 async def describe_backend(backend: BlockBackend) -> BlockInfo:
     """A drive and its medium. Raises BlockError when an image cannot be looked at."""
-    info = BlockInfo(device=backend.public_name, type="unknown", removable=backend.device is None, locked=False)
+    guest = backend.removable
+    info = BlockInfo(
+        device=backend.public_name,
+        type="unknown",
+        removable=is_removable(backend),
+        locked=guest is not None and guest.locked,
+    )
     if backend.device is not None:
         info.qdev = place_of(backend)
+    if guest is not None and guest.has_tray:
+        info.tray_open = guest.tray_open
     if backend.node is not None:
-        info.inserted = await describe_node(visible(backend.node), backend)
+        inserted = info.inserted = await describe_node(visible(backend.node), backend)
+        for name, value in shown_limits(backend).items():
+            setattr(inserted, name, value)
     return info
 
 

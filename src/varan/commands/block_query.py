@@ -10,7 +10,7 @@ from varan.machine.machine import Machine
 @handler("query-block")
 async def query_block(machine: Machine) -> list[BlockInfo]:
     """Drives in the order they came, then disks that were given nodes."""
-    backends = machine.drives.all()
+    backends = list(machine.drives)
     if not backends:
         return []
     from varan.block.description import describe_backend
@@ -34,4 +34,4 @@ async def query_blockstats(machine: Machine, query_nodes: bool | None = None) ->
 
     if query_nodes:
         return [count_node(node) for node in machine.drives.graph.nodes.values()]
-    return [count_backend(backend) for backend in machine.drives.all()]
+    return [count_backend(backend) for backend in machine.drives]

@@ -74,10 +74,6 @@ class Drives:
         set_limits(self.throttle_groups, backend, spec.limits, spec.throttle_group)
         self.backends[spec.id] = backend
 
-    def all(self) -> list[BlockBackend]:
-        """Drives in the order they came, then back ends of devices that name a node."""
-        return [*self.backends.values(), *(backend for backend in self._nameless if backend.user is not None)]
-
     def _prepare(self, backend: BlockBackend) -> None:
         backend.lock = self._lock
         backend.on_tray = self._tray_moved

@@ -10,6 +10,13 @@ from varan.commands import block_query as commands
 from varan.machine.spec import DriveSpec
 
 
+class Disk:
+    """A device's place in the object tree."""
+
+    id = None
+    path = "/machine/peripheral/vda"
+
+
 async def add_chain(machine: FakeMachine, directory: Path) -> None:
     """Drive d0 over three images."""
     await make_chain(directory, ["base.raw", "mid.qcow2", "top.qcow2"])
@@ -48,7 +55,7 @@ async def test_a_device_over_a_node_is_named_by_its_place(machine: FakeMachine, 
     await machine.drives.add_node({"driver": "file", "node-name": "n0", "filename": f"{tmp_path}/disk"})
     assert await commands.query_block(machine) == []
     backend = machine.drives.find("n0")
-    backend.attach("device 'vda'", write=True, device=lambda: "/machine/peripheral/vda")
+    backend.attach("device 'vda'", write=True, device=Disk())
     (info,) = await commands.query_block(machine)
     assert (info.device, info.qdev, info.removable) == ("", "/machine/peripheral/vda", False)
     (stats,) = await commands.query_blockstats(machine)

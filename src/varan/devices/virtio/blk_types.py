@@ -61,7 +61,8 @@ class VirtioBlkDevice(VirtioBackend):
         try:
             device = self.asked_for
             user = f"device '{device.id}'" if device.id else f"a {device.type_name}"
-            backend.attach(user, write=not backend.read_only, share_write=self.settings["share-rw"])
+            share = self.settings["share-rw"]
+            backend.attach(user, write=not backend.read_only, share_write=share, device=self)
         except BlockError as error:
             raise GenericError(str(error)) from None
         self._backend = backend
