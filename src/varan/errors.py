@@ -171,6 +171,20 @@ class DeviceEncrypted(QmpError):
         super().__init__(device=device, filename=filename)
 
 
+class DeviceNotEncrypted(QmpError):
+    template = "Device '{device}' is not encrypted"
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device=device)
+
+
+class InvalidPassword(QmpError):
+    template = "Password incorrect"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
 class DuplicateId(QmpError):
     template = "Duplicate ID '{id}' for {object}"
 

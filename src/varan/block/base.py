@@ -174,6 +174,8 @@ class OpenOptions:
     """Do not open the backing file that the image names ("backing": null)."""
     describe_only: bool = False
     """Nobody is going to read: an image may stay locked for want of a key."""
+    key_later: bool = False
+    """Nobody reads yet: an image may be locked until `unlock` gives it its key."""
     secret: Callable[[str], bytes] = no_secrets
     """Look up a secret object by id. Raises BlockError (ENCRYPTED)."""
     throttle_group: Callable[[str], Any] | None = None
@@ -264,6 +266,20 @@ class Node(abc.ABC):
     async def truncate(self, length: int, preallocation: str = "off", *, exact: bool = True) -> None:
         """Change the size. New bytes read as zeros. `exact` False: larger will do (block devices)."""
         raise BlockError(ErrorKind.UNSUPPORTED, "the size cannot be changed", where=self.filename)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is stored here is encrypted."""
+        return False
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is encrypted and there is no key: nothing can be read."""
+        return False
+
+    async def unlock(self, password: bytes) -> None:
+        """Give an encrypted node its key. Raises BlockError: ENCRYPTED when it does not fit, as far as that shows."""
+        raise BlockError(ErrorKind.UNSUPPORTED, "the image is not encrypted", where=self.filename)
 
     def hurry(self) -> None:
         """Somebody waits for the requests here to end: none of them waits for its turn until `relax`."""

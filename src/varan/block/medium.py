@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
+from varan.block.keys import missing_key
 from varan.block.options import flatten, invalid, take_common
 from varan.errors import (
     DeviceEncrypted,
@@ -165,27 +166,32 @@ def _load(backend: BlockBackend, device: Removable, loaded: bool) -> None:
 
 
 async def open_medium(
-    graph: Graph, backend: BlockBackend, filename: str, format: str | None, read_only: bool | None
+    graph: Graph,
+    backend: BlockBackend,
+    filename: str,
+    format: str | None,
+    read_only: bool | None,
+    *,
+    key_later: bool = False,
 ) -> Node:
     """Open an image as the drive's media are opened. `read_only` None: like the one before.
 
-    The node is held until `Graph.disown`. Raises InvalidBlockFormat, DeviceEncrypted, OpenFileFailed.
+    The node is held until `Graph.disown`. Raises InvalidBlockFormat, OpenFileFailed, and DeviceEncrypted for one that
+    lacks its key, unless that may come later.
     """
-    from varan.block.formats.qcow2.encryption import DataCipher
-    from varan.block.formats.qcow2.node import Qcow2Node
-
     options = backend.retained.options()
     if read_only is not None:
         options["read-only"] = read_only
     if format is not None:
         _check_format(format)
     try:
-        node = await graph.open({"filename": filename, **options}, format=format, user=None)
+        opening = OpenOptions(key_later=key_later)
+        node = await graph.open({"filename": filename, **options}, format=format, options=opening, user=None)
     except BlockError as error:
         if error.kind is ErrorKind.ENCRYPTED:
             raise DeviceEncrypted(backend.name, filename) from error
         raise OpenFileFailed(filename, str(error).removeprefix(f"{error.where}: ")) from error
-    if isinstance(node, Qcow2Node) and isinstance(node.cipher, DataCipher) and node.cipher.locked:
+    if not key_later and missing_key(node) is not None:
         await graph.close(node)
         raise DeviceEncrypted(backend.name, filename)
     return node
@@ -207,14 +213,16 @@ async def change_medium(
     format: str | None = None,
     read_only: bool | None = None,
     force: bool = False,
+    key_later: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Exchange the medium for an image: out with the tray, out with the old, in with the new, in with the tray.
 
-    `check` raises when the old one must stay. Raises what the steps raise; until the tray is out nothing has changed.
+    `check` raises when the old one must stay. `key_later`: an image may lack its key; DeviceEncrypted is raised in the
+    end. Raises what the steps raise; until the tray is out nothing has changed.
     """
     check_removable(backend, called)
-    node = await open_medium(graph, backend, filename, format, read_only)
+    node = await open_medium(graph, backend, filename, format, read_only, key_later=key_later)
     try:
         check()
         open_tray(backend, called, force=force)
@@ -225,6 +233,8 @@ async def change_medium(
         raise
     graph.disown(node)
     close_tray(backend, called)
+    if missing_key(node) is not None:
+        raise DeviceEncrypted(backend.name, filename)
 
 
 def refuse_in_use(graph: Graph, node: Node) -> None:

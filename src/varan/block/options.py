@@ -208,6 +208,7 @@ def inherited(parent: OpenOptions, role: ChildRole) -> OpenOptions:
         discard=parent.discard,
         force_share=parent.force_share,
         inline=parent.inline,
+        key_later=parent.key_later,
         secret=parent.secret,
         throttle_group=parent.throttle_group,
     )

@@ -60,10 +60,9 @@ class Bucket:
 
     def use(self, units: float) -> None:
         """A request goes."""
-        if self.rate:
-            self.level += units
-            if self.burst and self.burst_length > 1:
-                self.burst_level += units
+        self.level += units
+        if self.burst and self.burst_length > 1:
+            self.burst_level += units
 
 
 @record(slots=True)
@@ -148,12 +147,18 @@ class Throttle:
         seconds = max(self.limits.buckets[kind].wait() for kind in _kinds(write))
         return seconds if seconds > _NO_TIME else 0.0
 
-    def use(self, size: int, write: bool) -> None:
-        """A request of `size` bytes goes."""
+    def use(self, size: int, write: bool) -> float:
+        """A request of `size` bytes goes; the seconds for which it uses up the limit that it strains most."""
         unit = self.limits.iops_size
         operations = max(size / unit, 1.0) if unit else 1.0
+        seconds = 0.0
         for kind in _kinds(write):
-            self.limits.buckets[kind].use(size if kind.startswith("bps") else operations)
+            bucket = self.limits.buckets[kind]
+            if bucket.rate:
+                units = size if kind.startswith("bps") else operations
+                bucket.use(units)
+                seconds = max(seconds, units / bucket.rate)
+        return seconds
 
 
 def _kinds(write: bool) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Requests that wait their turn under common limits: the shell of `varan.block.throttle`.
 
-The members of a group (drives, `throttle` nodes) share its limits. Each has a queue for reads and one for writes, and
-the queues are served in turn, so that one with many requests under way takes nothing from another with few.
+The members of a group (drives, `throttle` nodes) share its limits by start-time fair queueing. A request's cost is the
+time for which it uses up the limit that it strains most. Of the members that wait, the one goes next that has had the
+least, so that neither many requests under way nor long ones take anything from others. Who was away has not saved up
+anything. Reads and writes of a member wait in queues of their own, which take turns.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class ThrottleGroup:
         self._waiting: dict[tuple[ThrottleMember, bool], list[_Waiting]] = {}
         """Those whose turn comes first are first; the key's second part: whether they are writes."""
         self._timer: Any = None
+        self._served = 0.0
+        """How much of the limits the member has had whose request went last, in seconds."""
 
     @property
     def limits(self) -> Limits:
@@ -60,6 +64,9 @@ class ThrottleGroup:
     def change(self, limits: Limits) -> None:
         """Other limits from now on, for requests that wait already, too."""
         self._throttle.change(limits, self._clock())
+        self._served = 0.0
+        for member in self.members:
+            member.had = 0.0
         self._serve()
 
     def join(self) -> ThrottleMember:
@@ -73,7 +80,7 @@ class ThrottleGroup:
         if not self._throttle.limits.any:
             return
         if member.hurried or (not self._waiting and not self._throttle.wait(self._clock(), write)):
-            self._throttle.use(size, write)
+            self._account(member, size, write)
             return
         waiting = _Waiting(size)
         queue = self._waiting.setdefault((member, write), [])
@@ -89,7 +96,7 @@ class ThrottleGroup:
         """What waits of this member goes at once; it counts all the same."""
         for write in (False, True):
             for waiting in self._waiting.pop((member, write), ()):
-                self._begin(waiting, write)
+                self._begin(member, waiting, write)
         self._serve()
 
     def _forget(self, member: ThrottleMember, write: bool, waiting: _Waiting) -> None:
@@ -99,13 +106,17 @@ class ThrottleGroup:
             if not queue:
                 del self._waiting[member, write]
 
-    def _begin(self, waiting: _Waiting, write: bool) -> None:
+    def _begin(self, member: ThrottleMember, waiting: _Waiting, write: bool) -> None:
         if not waiting.go.done():
-            self._throttle.use(waiting.size, write)
+            self._account(member, waiting.size, write)
             waiting.go.set_result(None)
 
+    def _account(self, member: ThrottleMember, size: int, write: bool) -> None:
+        self._served = max(self._served, member.had)
+        member.had = self._served + self._throttle.use(size, write)
+
     def _serve(self) -> None:
-        """Let go what may, the queues in turn, and come back when the next one may."""
+        """Let go what may, and come back when the next one may."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -120,14 +131,16 @@ class ThrottleGroup:
         """Let the first request go that may; seconds until there is one when there is none."""
         now = self._clock()
         waits = {write: self._throttle.wait(now, write) for write in {key[1] for key in self._waiting}}
-        for key, queue in self._waiting.items():
-            if not waits[key[1]]:
-                del self._waiting[key]
-                self._begin(queue.pop(0), key[1])
-                if queue:
-                    self._waiting[key] = queue
-                return 0.0
-        return min(waits.values())
+        ready = [key for key in self._waiting if not waits[key[1]]]
+        if not ready:
+            return min(waits.values())
+        # Of equal ones the first: a queue that was served goes to the end.
+        key = min(ready, key=lambda key: max(self._served, key[0].had))
+        queue = self._waiting.pop(key)
+        self._begin(key[0], queue.pop(0), key[1])
+        if queue:
+            self._waiting[key] = queue
+        return 0.0
 
     def _due(self) -> None:
         self._timer = None
@@ -137,10 +150,12 @@ class ThrottleGroup:
 class ThrottleMember:
     """Somebody who goes at a group's rate."""
 
-    __slots__ = ("_hurries", "group")
+    __slots__ = ("_hurries", "group", "had")
 
     def __init__(self, group: ThrottleGroup) -> None:
         self.group = group
+        self.had = 0.0
+        """What its requests have used of the group's limits, in seconds."""
         self._hurries = 0
 
     @property

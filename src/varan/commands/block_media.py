@@ -66,10 +66,21 @@ async def eject(machine: Machine, device: str | None = None, id: str | None = No
 
 @handler("change")
 async def change(machine: Machine, device: str, target: str, arg: str | None = None) -> None:
-    """As `blockdev-change-medium`."""
+    """As `blockdev-change-medium`, but an image may get its key later."""
     if device == "vnc":
         raise GenericError("there is no VNC server")
-    await blockdev_change_medium(machine, target, device, format=arg)
+    from varan.block import medium
+
+    backend, called = find_backend(machine, device, None)
+    await medium.change_medium(
+        machine.drives.graph,
+        backend,
+        called,
+        target,
+        format=arg,
+        key_later=True,
+        check=lambda: _check_free(machine, backend),
+    )
 
 
 @handler("blockdev-open-tray")

@@ -38,6 +38,7 @@ MODULES = (
     "block_media",
     "block_throttle",
     "block_query",
+    "block_keys",
 )
 """One per schema file that has commands of the machine."""
 

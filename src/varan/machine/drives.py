@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from varan.api.events import DeviceTrayMoved, Event
-from varan.errors import VaranError
+from varan.errors import DeviceEncrypted, VaranError
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
@@ -54,6 +54,7 @@ class Drives:
     async def open(self, spec: DriveSpec) -> None:
         """Open a drive's medium and make its back end. Raises VaranError."""
         from varan.block.backend import BlockBackend
+        from varan.block.base import OpenOptions
         from varan.block.limiting import set_limits
         from varan.block.medium import Retained
         from varan.block.throttle import parse_limits
@@ -63,7 +64,8 @@ class Drives:
         parse_limits(spec.limits)
         node = None
         if spec.source is not None:
-            node = await self.graph.open(spec.source, format=spec.format, user=None)
+            opening = OpenOptions(key_later=True)
+            node = await self.graph.open(spec.source, format=spec.format, options=opening, user=None)
         backend = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
         if node is None:
             backend.last_medium = Retained.parse(spec.retained)
@@ -78,6 +80,17 @@ class Drives:
         backend.lock = self._lock
         backend.on_tray = self._tray_moved
 
+    def check_keys(self) -> None:
+        """Raise DeviceEncrypted for the first drive whose medium still lacks its key."""
+        if self._graph is None:
+            return
+        from varan.block.keys import missing_key
+
+        for backend in self:
+            locked = missing_key(backend.node) if backend.node is not None else None
+            if locked is not None:
+                raise DeviceEncrypted(backend.name, locked.filename)
+
     def _tray_moved(self, backend: BlockBackend, is_open: bool) -> None:
         device = backend.device
         name = "" if backend.anonymous else backend.name
@@ -87,7 +100,12 @@ class Drives:
         """Open a block node that has a name, for devices and other nodes to use. Raises VaranError."""
         if "node-name" not in options:
             raise VaranError("'node-name' must be specified for the root node")
-        await self.graph.open(options, user=None)
+        node = await self.graph.open(options, user=None)
+        from varan.block.keys import missing_key
+
+        if missing_key(node) is not None:
+            await self.graph.close(node)
+            raise VaranError("Parameter 'encrypt.key-secret' is required for cipher")
 
     def find(self, name: str) -> BlockBackend:
         """The drive of that id, else a back end for the block node of that name. Raises VaranError."""

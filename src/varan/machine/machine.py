@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import uuid as uuid_module
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,7 @@ from varan.core.input import Typist
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
 from varan.devices.environment import Environment, WakeCause
-from varan.errors import VaranError
+from varan.errors import DeviceEncrypted, VaranError
 from varan.jobs.manager import JobManager
 from varan.machine import boards, machinetypes
 from varan.machine.chardevobjects import chardev_type
@@ -37,12 +38,14 @@ from varan.machine.ends import MachineEnds
 from varan.machine.lifecycle import Lifecycle
 from varan.machine.machinetypes import MachineObject
 from varan.machine.peripherals import Peripherals
-from varan.machine.runstate import RunStateMachine
+from varan.machine.runstate import NEEDS_RESET, RunStateMachine
 from varan.machine.spec import Actions, DeviceSpec, MachineSpec
 from varan.machine.tree import Tree
 from varan.machine.userobjects import UserObjects
 from varan.machine.vcpus import VcpuHandle
 from varan.net.network import Network
+
+log = logging.getLogger("varan.machine")
 
 NIL_UUID = uuid_module.UUID(int=0)
 
@@ -303,16 +306,21 @@ class Machine:
         return True
 
     async def start(self) -> None:
-        """Let the guest run, unless the description says to wait for `cont`."""
+        """Let the guest run, unless the description says to wait for `cont`, or a disk waits for its key."""
         if self.spec.autostart:
-            await self.cont()
+            try:
+                await self.cont()
+            except DeviceEncrypted as error:
+                log.warning("the guest does not start: %s (block_passwd gives the key)", error)
 
     async def stop(self) -> None:
         """Pause the guest."""
         await self.lifecycle.stop()
 
     async def cont(self) -> None:
-        """Let the guest run (on). Raises GenericError where only a reset helps."""
+        """Let the guest run (on). Raises GenericError where only a reset helps, DeviceEncrypted where a disk's key."""
+        if self.run_state.state not in NEEDS_RESET:
+            self.drives.check_keys()
         await self.lifecycle.cont()
 
     async def system_reset(self) -> None:

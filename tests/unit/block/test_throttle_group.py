@@ -90,6 +90,30 @@ async def test_members_get_the_same_however_many_requests_they_have(depths: Sequ
     assert max(moved) <= 1.1 * min(moved)
 
 
+@pytest.mark.parametrize("sizes", [(4096, 1 << 20), (4096, 65536, 1 << 18)])
+async def test_members_get_the_same_however_long_their_requests_are(sizes: Sequence[int]) -> None:
+    time = VirtualTime()
+    group = a_group(time, bps_total=4_000_000)
+    moved = await asyncio.gather(*(load(time, group.join(), size, 4) for size in sizes))
+    assert max(moved) <= 1.15 * min(moved)
+
+
+async def test_who_was_away_has_saved_up_nothing() -> None:
+    time = VirtualTime()
+    group = a_group(time, iops_total=100)
+    away, busy = group.join(), group.join()
+    went = await load(time, busy, 1, 8)
+    assert went == pytest.approx(1000, rel=0.05)
+    order: list[str] = []
+
+    async def one(member: ThrottleMember, name: str) -> None:
+        await member.admit(1, write=False)
+        order.append(name)
+
+    await asyncio.gather(*(one(member, name) for member, name in [(busy, "b"), (away, "a")] * 50))
+    assert 20 <= order[:50].count("b") <= 30
+
+
 async def test_reads_and_writes_of_one_member_share_a_total() -> None:
     time = VirtualTime()
     member = a_group(time, bps_total=1_000_000).join()

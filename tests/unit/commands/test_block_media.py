@@ -11,7 +11,8 @@ from tests.support.removable import TrayDevice
 
 from varan.api.events import DeviceTrayMoved, Event
 from varan.api.values import BlockdevChangeReadOnlyMode, MirrorSyncMode
-from varan.commands import block_core, block_jobs
+from varan.block.base import BlockError
+from varan.commands import block_core, block_jobs, block_keys
 from varan.commands import block_media as commands
 from varan.errors import (
     DeviceEncrypted,
@@ -167,14 +168,21 @@ async def test_a_medium_that_cannot_be_opened_changes_nothing(
     assert await first_byte(machine) == 1
 
 
-async def test_an_image_that_wants_a_key_is_refused(machine: FakeMachine, drive: TrayDevice, tmp_path: Path) -> None:
+async def test_an_image_that_wants_a_key_is_refused_or_gets_it_later(
+    machine: FakeMachine, drive: TrayDevice, tmp_path: Path
+) -> None:
     from varan import block
 
     path = f"{tmp_path}/private.qcow2"
     options = {"encrypt.format": "luks", "encrypt.key-secret": "s", "encrypt.iter-time": "10"}
     await block.create(path, 1 << 20, format="qcow2", secrets={"s": b"x"}, **options)
-    await refused(commands.change(machine, "cd0", path), DeviceEncrypted)
+    await refused(commands.blockdev_change_medium(machine, path, "cd0"), DeviceEncrypted)
     assert machine.drives.graph.nodes == {}
+    await refused(commands.change(machine, "cd0", path), DeviceEncrypted)
+    with pytest.raises(BlockError, match="key-secret"):
+        await first_byte(machine)
+    await block_keys.block_passwd(machine, "x", "cd0")
+    assert await first_byte(machine) == 0
 
 
 async def test_whether_the_next_medium_can_be_written_follows_the_last_unless_given(

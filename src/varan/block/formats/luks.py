@@ -40,7 +40,11 @@ class LuksNode(Node):
         self._start = header.payload_offset * SECTOR
         self._sectors: EncryptedRange | None = None
         if key is not None:
-            self._sectors = EncryptedRange(file.node, self._start, header.cipher_for(key), inline=options.inline)
+            self._use(key)
+
+    def _use(self, key: bytes) -> None:
+        cipher = self.header.cipher_for(key)
+        self._sectors = EncryptedRange(self._file, self._start, cipher, inline=self.options.inline)
 
     @property
     def length(self) -> int:
@@ -57,6 +61,19 @@ class LuksNode(Node):
     @property
     def _file(self) -> Node:
         return self.children["file"].node
+
+    @property
+    def encrypted(self) -> bool:
+        return True
+
+    @property
+    def locked(self) -> bool:
+        return self._sectors is None
+
+    async def unlock(self, password: bytes) -> None:
+        key = await keyslots.unlock(self.area, self.header, password, inline=self.options.inline)
+        if self.locked:
+            self._use(key)
 
     @property
     def area(self) -> Area:
@@ -117,7 +134,7 @@ class LuksDriver(Driver):
         start = Area(file.node, 0, file.node.length)
         header = await keyslots.load(start)
         name: Any = options.driver_options.get("key-secret")
-        if not name and options.describe_only:
+        if not name and (options.describe_only or options.key_later):
             return LuksNode(options, file, header, None)
         if not name:
             raise BlockError(ErrorKind.ENCRYPTED, "'key-secret' is needed to open the image", where=file.node.filename)

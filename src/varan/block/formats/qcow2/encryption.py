@@ -87,7 +87,11 @@ async def open_cipher(
         raise BlockError(ErrorKind.INVALID, f"the encryption is '{found}', not '{wanted}'", where=file.filename)
     if not name:
         return DataCipher(header.crypt_method, None, file.filename)
-    password = secret(name)
+    return await open_with(header, file, secret(name))
+
+
+async def open_with(header: Header, file: Node, password: bytes) -> DataCipher:
+    """The cipher that `password` opens; the AES of 2012 opens with any. Raises BlockError: ENCRYPTED, CORRUPT."""
     if header.crypt_method == q.CRYPT_AES:
         return DataCipher(q.CRYPT_AES, legacy_cipher(password), file.filename)
     area = luks_area(header, file)

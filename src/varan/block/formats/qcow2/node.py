@@ -42,6 +42,10 @@ class Cipher(Protocol):
 
     by_guest_offset: bool
 
+    @property
+    def locked(self) -> bool:
+        """Whether there is no key."""
+
     def decrypt(self, offset: int, view: memoryview) -> None:
         """In place."""
 
@@ -92,6 +96,24 @@ class Qcow2Node(Node):
             zero_alignment=geometry.cluster_size,
             optimal_transfer=max(1 << 20, geometry.cluster_size),
         )
+
+    @property
+    def encrypted(self) -> bool:
+        return self.cipher is not None
+
+    @property
+    def locked(self) -> bool:
+        return self.cipher is not None and self.cipher.locked
+
+    async def unlock(self, password: bytes) -> None:
+        if self.cipher is None:
+            await super().unlock(password)
+            return
+        from varan.block.formats.qcow2.encryption import open_with
+
+        cipher = await open_with(self.header, self.file, password)
+        if self.locked or self.cipher.by_guest_offset:
+            self.cipher = cipher
 
     @property
     def backing(self) -> Node | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varan.api.values import BlockdevChangeReadOnlyMode
+from varan.commands import block_keys as keys
 from varan.commands import block_media as handlers
 from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.registry import command
@@ -44,4 +45,11 @@ async def change(
         force=force,
         read_only_mode=_MODES[mode] if mode is not None else None,
     )
+    return ""
+
+
+@command("block_passwd", "device:string password:string", help="give an encrypted disk its key")
+async def block_passwd(session: HmpSession, device: str, password: str) -> str:
+    """As the QMP command."""
+    await keys.block_passwd(session.machine, password, device)
     return ""
