@@ -24,6 +24,7 @@ from .commands import (
     BlockJobResumeArguments,
     BlockJobSetSpeedArguments,
     BlockJobSetSpeedFormerArguments,
+    BlockPasswdArguments,
     BlockStreamArguments,
     BlockStreamFormerArguments,
     BlockdevChangeMediumArguments,
@@ -1246,8 +1247,8 @@ class Commands(abc.ABC):
         Errors:
         - If there is no such device, DeviceNotFound
         - If the format is not known, InvalidBlockFormat
-        - If the image needs a key, DeviceEncrypted; the drive has kept its
-          medium then
+        - If the image needs a key, DeviceEncrypted; it is in the drive then, and
+          waits for `block_passwd`
         """
         await self.call(
             COMMANDS["change"],
@@ -1395,3 +1396,30 @@ class Commands(abc.ABC):
             QueryBlockstatsArguments(query_nodes=UNSET if query_nodes is None else query_nodes),
         )
         return result
+
+    async def block_passwd(
+        self,
+        password: str,
+        device: str | None = None,
+        node_name: str | None = None,
+    ) -> None:
+        """Give a drive whose image is encrypted its key. An image that -drive names without a key-secret, and
+        one that `change` has put in, waits for it; until then the guest does not start. Images encrypted
+        as in 2012 open with any password, and show wrong data with a wrong one; the key may then be given
+        again.
+
+        device: the drive's name
+
+        node_name: a block node, instead of `device` (since 2.0)
+
+        password: the password
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If neither the image nor one below it is encrypted, DeviceNotEncrypted
+        - If the password opens an image not, InvalidPassword
+        """
+        await self.call(
+            COMMANDS["block_passwd"],
+            BlockPasswdArguments(device=UNSET if device is None else device, node_name=UNSET if node_name is None else node_name, password=password),
+        )

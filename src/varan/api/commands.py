@@ -520,6 +520,15 @@ class QueryBlockstatsArguments(Struct, kw_only=True, omit_defaults=True, forbid_
     """tell of each block node instead of each drive (since 2.3)"""
 
 
+class BlockPasswdArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive's name"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """a block node, instead of `device` (since 2.0)"""
+    password: str
+    """the password"""
+
+
 COMMANDS: dict[str, CommandInfo] = {
     "qmp_capabilities": CommandInfo(
         "qmp_capabilities",
@@ -960,6 +969,13 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=list[BlockStats],
         since="0.14",
     ),
+    "block_passwd": CommandInfo(
+        "block_passwd",
+        "block_passwd",
+        arguments=BlockPasswdArguments,
+        since="0.14",
+        removed="6.0",
+    ),
 }
 
 
@@ -1233,3 +1249,10 @@ class Signatures(Protocol):
     async def query_named_block_nodes(self, flat: bool | None = None) -> list[BlockDeviceInfo]: ...
 
     async def query_blockstats(self, query_nodes: bool | None = None) -> list[BlockStats]: ...
+
+    async def block_passwd(
+        self,
+        password: str,
+        device: str | None = None,
+        node_name: str | None = None,
+    ) -> None: ...
