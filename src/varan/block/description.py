@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from varan.api.values import BlockdevCacheInfo, BlockdevDetectZeroesOptions, BlockDeviceInfo, BlockInfo, ImageInfo
+from varan.block.keys import missing_key
 from varan.block.limiting import shown_limits
 from varan.block.medium import is_removable
 from varan.block.operations.info import image_info
@@ -64,8 +65,8 @@ async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat
         ro=node.read_only,
         drv=node.driver,
         backing_file_depth=depth,
-        encrypted=image.encrypted is True,
-        encryption_key_missing=False,
+        encrypted=node.encrypted,
+        encryption_key_missing=missing_key(node) is not None,
         detect_zeroes=BlockdevDetectZeroesOptions(options.detect_zeroes),
         bps=0,
         bps_rd=0,

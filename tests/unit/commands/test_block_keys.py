@@ -59,6 +59,12 @@ async def state(vm: varan.Machine) -> str:
     return (await vm.qmp.query_status()).status.value
 
 
+async def shown(vm: varan.Machine) -> tuple[Any, Any]:
+    """Whether query-block says that d0 is encrypted, and lacks its key."""
+    (inserted,) = (info.inserted for info in await vm.qmp.query_block() if info.device == "d0")
+    return inserted.encrypted, inserted.encryption_key_missing
+
+
 @pytest.fixture(params=["luks", "qcow2", "aes"])
 async def encrypted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     """The kind of encryption, and an image."""
@@ -70,6 +76,7 @@ async def test_the_guest_waits_for_the_key(encrypted: tuple[str, str]) -> None:
     async with varan.Machine(spec=described(plain=None, d0={"filename": path})) as vm:
         await vm._whole.start()
         assert await state(vm) == "prelaunch"
+        assert await shown(vm) == (True, True)
         text = f"'d0' ({path}) is encrypted"
         assert await refusal(vm.qmp.cont()) == text
         with pytest.raises(VaranError, match="key-secret"):
@@ -80,6 +87,7 @@ async def test_the_guest_waits_for_the_key(encrypted: tuple[str, str]) -> None:
             assert await refusal(vm.qmp.cont()) == text
         await vm.qmp.execute("block_passwd", {"device": "d0", "password": "sesame"})
         assert await content(vm, "d0") == b"secret"
+        assert await shown(vm) == (True, False)
         assert await state(vm) == "prelaunch", "who gives the key says when it goes on"
         await vm.qmp.cont()
         assert await state(vm) == "running"
