@@ -1,19 +1,16 @@
 """Dirty bitmaps: which parts of a disk were written since the bitmap was last cleared.
 
 One bit stands for `granularity` bytes. Bits are packed, the lowest bit of a byte first, which is also how qcow2 keeps
-them on disk. Marking is what every write pays, so it touches only the bytes concerned; scans go through arrays.
+them on disk. Marking is what every write pays, so it touches only the bytes concerned; scans are
+left to regular expressions.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from varan.block.base import BlockError, ErrorKind
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MIN_GRANULARITY = 512
 MAX_GRANULARITY = 1 << 31
@@ -21,8 +18,19 @@ DEFAULT_GRANULARITY = 65536
 MAX_BITMAP_BYTES = 512 << 20
 """Memory that one bitmap may take."""
 
-_SCAN = 1 << 16
-"""Bitmap bytes looked at in one step of a scan."""
+_STEP = 1 << 20
+"""Bitmap bytes taken as one number."""
+_STRETCH = re.compile(rb"\xff+|[^\x00]", re.DOTALL)
+"""Bytes that are all set, as many as there are; else one that is not empty."""
+
+
+def _runs_of(byte: int) -> tuple[tuple[int, int], ...]:
+    runs = re.finditer("1+", f"{byte:08b}"[::-1])
+    return tuple(run.span() for run in runs)
+
+
+_RUNS = tuple(map(_runs_of, range(256)))
+"""For each byte the runs of bits set in it, the lowest bit first."""
 
 
 class DirtyBitmap:
@@ -123,9 +131,8 @@ class DirtyBitmap:
     @property
     def count(self) -> int:
         """Dirty bytes: granules times granularity, the last one cut at the disk's end."""
-        step = 1 << 20
         granules = sum(
-            int.from_bytes(self._bits[at : at + step], "little").bit_count() for at in range(0, len(self._bits), step)
+            int.from_bytes(self._bits[at : at + _STEP], "little").bit_count() for at in range(0, len(self._bits), _STEP)
         )
         total = granules << self._shift
         rest = self._size & (self.granularity - 1)
@@ -157,20 +164,13 @@ class DirtyBitmap:
         return start, min(last << self._shift, end) - start
 
     def _runs(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Runs of set bits among granules, cut at steps of the scan."""
-        import numpy as np
-
-        end = min(-(-last // 8), len(self._bits))
-        for at in range(first >> 3, end, _SCAN):
-            part = np.frombuffer(self._bits, np.uint8, min(_SCAN, end - at), at)
-            if not part.any():
-                continue
-            flags = np.unpackbits(part, bitorder="little")
-            edges = np.flatnonzero(np.diff(flags, prepend=np.uint8(0), append=np.uint8(0)))
-            base = at * 8
-            for start, stop in (edges.reshape(-1, 2) + base).tolist():
-                if stop > first and start < last:
-                    yield max(start, first), min(stop, last)
+        """Runs of set bits among granules, cut at bytes that are not all set."""
+        for found in _STRETCH.finditer(self._bits, first >> 3, min(-(-last // 8), len(self._bits))):
+            at, end = found.span()
+            byte = self._bits[at]
+            for start, stop in ((0, (end - at) * 8),) if byte == 0xFF else _RUNS[byte]:
+                if at * 8 + stop > first and at * 8 + start < last:
+                    yield max(at * 8 + start, first), min(at * 8 + stop, last)
 
     def merge(self, other: DirtyBitmap) -> None:
         """Mark dirty here what is dirty in `other`, whatever its granularity. Raises BlockError when sizes differ."""
@@ -179,10 +179,10 @@ class DirtyBitmap:
                 ErrorKind.INVALID, f"bitmaps '{self.name}' and '{other.name}' are for disks of different sizes"
             )
         if other.granularity == self.granularity:
-            import numpy as np
-
-            target: NDArray[np.uint8] = np.frombuffer(self._bits, np.uint8)
-            target |= np.frombuffer(other._bits, np.uint8)
+            for at in range(0, len(self._bits), _STEP):
+                part = slice(at, at + _STEP)
+                both = int.from_bytes(self._bits[part], "little") | int.from_bytes(other._bits[part], "little")
+                self._bits[part] = both.to_bytes(len(self._bits[part]), "little")
             self.changed = True
             return
         for start, length in other.areas():

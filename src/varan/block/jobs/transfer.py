@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 from varan.block import request
 from varan.block.base import BlockError, Data, Node, Write
+from varan.block.lazy import settled
 from varan.block.request import backing_of
 
 
@@ -27,30 +32,64 @@ async def transfer(
 ) -> int:
     """Make `length` bytes from `offset` on in `target` what they are in `source`; how many went through memory.
 
-    Known zeros are made, not copied, and not even that where the target says `own` of them: zeros that come from below
-    it may be others one day. Raises TransferError.
+    One half of a large `buffer` is written while the other is filled. Known zeros are made, not copied, and not even
+    that where the target says `own` of them: zeros that come from below it may be others one day. Raises TransferError.
     """
     end, copied = offset + length, 0
-    while offset < end:
-        try:
-            extent = await request.chain_status(source, offset, end - offset)
-            step = min(extent.length, end - offset)
-            zero = bool(extent.flags & Data.ZERO)
-            if not zero:
-                step = min(step, len(buffer))
-                await request.read(source, offset, [buffer[:step]])
-        except BlockError as error:
-            raise TransferError(error, writing=False) from error
-        try:
+    halves = _halves(buffer) if length > len(buffer) // 2 else (buffer,)
+    turn = 0
+    writing: asyncio.Task[None] | None = None
+    try:
+        while offset < end:
+            part = halves[turn]
+            step, zero = await _fetch(source, offset, end - offset, part)
+            if writing is not None:
+                await writing
+                writing = None
+            work: Coroutine[Any, Any, None]
             if zero:
-                await _make_zero(target, offset, step, flags, own)
+                work = _make_zero(target, offset, step, flags, own)
             else:
-                await request.write(target, offset, [buffer[:step]], flags)
+                work = request.write(target, offset, [part[:step]], flags)
                 copied += step
-        except BlockError as error:
-            raise TransferError(error, writing=True) from error
-        offset += step
+            offset += step
+            if offset < end and len(halves) > 1:
+                writing = asyncio.ensure_future(_told_apart(work))
+                turn = 1 - turn
+            else:
+                await _told_apart(work)
+    finally:
+        if writing is not None:
+            # It reads a buffer that will be used again.
+            await settled(writing)
     return copied
+
+
+def _halves(buffer: memoryview) -> tuple[memoryview, ...]:
+    middle = len(buffer) // 2
+    return buffer[:middle], buffer[middle:]
+
+
+async def _fetch(source: Node, offset: int, length: int, part: memoryview) -> tuple[int, bool]:
+    """Fill `part` with what begins at `offset`, or find out that it is zeros: of how many bytes, and whether so."""
+    try:
+        extent = await request.chain_status(source, offset, length)
+        step = min(extent.length, length)
+        if extent.flags & Data.ZERO:
+            return step, True
+        step = min(step, len(part))
+        await request.read(source, offset, [part[:step]])
+    except BlockError as error:
+        raise TransferError(error, writing=False) from error
+    return step, False
+
+
+async def _told_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Do what writes to the target. Raises TransferError."""
+    try:
+        await work
+    except BlockError as error:
+        raise TransferError(error, writing=True) from error
 
 
 async def transfer_units(
