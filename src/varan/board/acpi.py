@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from varan.board.boot import pci as pci_setup
-from varan.board.boot.acpi.hardware import AcpiHardware, Apics, PciHost, Window
+from varan.board.boot.acpi.hardware import AcpiHardware, Apics, HotplugBus, PciHost, Window
 from varan.devices.acpi.identity import AcpiIdentity
-from varan.devices.acpi.pcihp import FIRST_SLOT
+from varan.devices.acpi.pcihp import FIRST_ROOT_SLOT, PciHotplug
 from varan.devices.acpi.piix4pm import Piix4Pm
 from varan.devices.acpi.power import SleepType
 from varan.devices.bus import SystemBus
 from varan.devices.isa import IsaBus, IsaDevice
 from varan.devices.pci.address import SLOTS
+from varan.devices.pci.bus import PciBus
 from varan.devices.system import SystemDevice
 from varan.devices.timer import hpet as event_timers
 
@@ -20,7 +21,15 @@ VIDEO_MEMORY = Window(0xA0000, 0xBFFFF)
 
 
 def describe(
-    *, cpus: int, apics: Apics, isa: IsaBus, system: SystemBus, windows: pci_setup.Windows, hpet: bool, pm: Piix4Pm
+    *,
+    cpus: int,
+    apics: Apics,
+    isa: IsaBus,
+    system: SystemBus,
+    root: PciBus,
+    windows: pci_setup.Windows,
+    hpet: bool,
+    pm: Piix4Pm,
 ) -> AcpiHardware:
     """The description of a PC with these parts; `windows` are the root bus's for BARs."""
     return AcpiHardware(
@@ -29,7 +38,7 @@ def describe(
         system=tuple(it for device in system.devices if isinstance(device, SystemDevice) for it in device.acpi()),
         apics=apics,
         hpet_address=event_timers.BASE if hpet else None,
-        pci=_pci_host(windows, hotplug=pm.hotplug is not None),
+        pci=_pci_host(windows, pm.hotplug, root),
         s3=SleepType.S3 in pm.power.offered,
         s4=SleepType.S4 in pm.power.offered,
     )
@@ -45,7 +54,18 @@ def _isa_devices(isa: IsaBus) -> tuple[AcpiIdentity, ...]:
     return tuple(named.values())
 
 
-def _pci_host(windows: pci_setup.Windows, hotplug: bool) -> PciHost:
+def _pci_host(windows: pci_setup.Windows, hotplug: PciHotplug | None, root: PciBus) -> PciHost:
     memory = [VIDEO_MEMORY] + [Window(window.at, window.end - 1) for window in (windows.low, windows.high)]
-    slots = range(FIRST_SLOT, SLOTS) if hotplug else ()
-    return PciHost(io=PCI_PORTS, memory=tuple(memory), hotplug_slots=tuple(slots))
+    buses = _hotplug_bus(hotplug, root) if hotplug is not None else None
+    return PciHost(io=PCI_PORTS, memory=tuple(memory), hotplug=buses)
+
+
+def _hotplug_bus(hotplug: PciHotplug, bus: PciBus) -> HotplugBus:
+    number = hotplug.number(bus)
+    slots = range(FIRST_ROOT_SLOT if bus.bridge is None else 0, SLOTS) if number is not None else ()
+    behind = [
+        (devfn, _hotplug_bus(hotplug, function.secondary))
+        for devfn, function in sorted(bus.functions.items())
+        if function.secondary is not None
+    ]
+    return HotplugBus(number, tuple(slots), tuple(behind))

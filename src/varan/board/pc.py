@@ -299,6 +299,7 @@ class Pc:
             apics=self.interrupts.acpi(),
             isa=self.isa,
             system=self.system,
+            root=self.pci,
             windows=self._pci_windows(),
             hpet=self.hpet is not None,
             pm=self.pm,

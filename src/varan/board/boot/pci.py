@@ -28,6 +28,8 @@ LOW_WINDOW_STARTS = (0x80000000, 0xC0000000, 0xE0000000)
 """The first of these that is not below the end of low RAM starts the memory hole."""
 LOW_WINDOW_END = 0xFEC00000
 """The I/O APIC and what follows it end the memory hole below 4 GiB."""
+ROOM = 2 << 20
+"""Bytes of memory that a bridge gets for devices that are not there yet."""
 HIGH_WINDOW_ALIGN = 1 << 30
 HIGH_WINDOW_END = 1 << 39
 """Below the last address that every CPU model can reach."""
@@ -106,8 +108,11 @@ def _assign_bus(bus: PciBus, windows: Windows) -> None:
         for index, bar in function.layout.bars.items()
         if not isinstance(bar, Rom)
     ]
+    io, low = windows.io.at, windows.low.at
     for _, _, index, function in sorted(wanted, key=lambda item: item[:3], reverse=True):
         _assign_bar(function, -index, windows)
+    if bus.bridge is not None and bus.hotplug is not None:
+        _leave_room(windows, io, low)
     for bridge in _bridges(bus):
         _assign_behind(bridge, windows)
     for function in bus.functions.values():
@@ -142,6 +147,13 @@ def _assign_behind(bridge: BridgeFunction, windows: Windows) -> None:
     bridge.set_io_window(starts[0], windows.io.at)
     bridge.set_memory_window(starts[1], windows.low.at)
     bridge.set_prefetchable_window(starts[2], windows.high.at)
+
+
+def _leave_room(windows: Windows, io: int, low: int) -> None:
+    """Devices may come while the guest runs: keep some of the windows from `io` and `low` on for them."""
+    windows.low.at = min(max(windows.low.at, low + ROOM), windows.low.end)
+    if windows.io.at == io and windows.io.end - io > (IO_WINDOW[1] - IO_WINDOW[0]) // 2:
+        windows.io.at = io + IO_GRANULE
 
 
 def _align(window: Window, granule: int) -> None:

@@ -46,6 +46,7 @@ class Piix4Pm(PciDevice):
         Property("disable_s3", "uint8", "whether the guest has no way to sleep (0 or 1)", default=0),
         Property("disable_s4", "uint8", "whether the guest has no way to power off for hibernation", default=0),
         Property("acpi-root-pci-hotplug", "bool", "devices come to and go from the root bus by ACPI", default=True),
+        Property("acpi-pci-hotplug-with-bridge-support", "bool", "likewise behind bridges", default=True),
     )
     power: PowerManagement
     hotplug: PciHotplug | None = None
@@ -69,10 +70,18 @@ class Piix4Pm(PciDevice):
             environment.virtual, environment.timers, environment.gsi(SCI), environment.requests, frozenset(kinds)
         )
         self.power.map(environment.ports)
-        if self.settings["acpi-root-pci-hotplug"]:
-            self.hotplug = PciHotplug(bus, lambda: self.power.gpe0.raise_event(EVENT), environment.ejected)
+        with_root, with_bridges = (
+            self.settings[name] for name in ("acpi-root-pci-hotplug", "acpi-pci-hotplug-with-bridge-support")
+        )
+        if with_root or with_bridges:
+            self.hotplug = PciHotplug(
+                bus,
+                lambda: self.power.gpe0.raise_event(EVENT),
+                environment.ejected,
+                with_root=with_root,
+                with_bridges=with_bridges,
+            )
             self.hotplug.map(environment.ports)
-            bus.hotplug = self.hotplug
         self.function.on_config_write(self._config_written)
 
     def place(self, base: int) -> None:

@@ -9,6 +9,7 @@ from varan.devices.pci.bus import Fabric, PciBus
 from varan.devices.pci.device import PciDevice
 from varan.devices.pci.function import PciFunction
 from varan.devices.pci.layout import Identity
+from varan.errors import GenericError
 
 PCI_BRIDGE = Identity(vendor=0x1B36, device=0x0001, class_code=0x060400)
 """QEMU's pci-bridge (docs/specs/pci-ids.txt of the QEMU sources)."""
@@ -34,7 +35,6 @@ class BridgeFunction(PciFunction):
     def __init__(self, identity: Identity, fabric: Fabric, name: str = "", interrupt_pin: int = 0) -> None:
         super().__init__(identity, name=name, interrupt_pin=interrupt_pin, header=r.HEADER_BRIDGE)
         self.secondary = PciBus(fabric, self)
-        self.secondary.first_slot = 1
         self._held = False
         """What is behind the bridge is held in reset, as the register says."""
         for offset in (r.PRIMARY_BUS, r.SECONDARY_BUS, r.SUBORDINATE_BUS, r.SECONDARY_LATENCY):
@@ -133,12 +133,21 @@ def _without_isa(start: int, end: int) -> list[tuple[int, int]]:
 
 
 class PciBridge(PciDevice):
-    """`-device pci-bridge`: a bridge without a hot-plug controller of its own."""
+    """`-device pci-bridge`: a bridge without a hot-plug controller (SHPC) of its own, or messages (MSI) from one."""
 
     type_name = "pci-bridge"
     abstract = False
     description = "Standard PCI Bridge"
-    properties = (Property("chassis_nr", "uint8", "number of the chassis that its slots are in", default=0),)
+    properties = (
+        Property("chassis_nr", "uint8", "number of the chassis that its slots are in", default=0),
+        Property("shpc", "bool", "not available: a hot-plug controller in the bridge (ACPI does it)", default=False),
+        Property("msi", "OnOffAuto", "messages of that controller", default="auto", choices=("on", "off", "auto")),
+    )
+
+    async def acquire(self, environment: Environment) -> None:
+        await super().acquire(environment)
+        if self.settings["shpc"] or self.settings["msi"] == "on":
+            raise GenericError(f"{self.type_name}: there is no hot-plug controller in the bridge: shpc=off,msi=off")
 
     def make_function(self, environment: Environment) -> BridgeFunction:
         bus = self.bus

@@ -43,8 +43,6 @@ class PciBus(Bus):
 
     type_name = "PCI"
     abstract = False
-    first_slot = 0
-    """Where devices without an address are put from."""
 
     def __init__(self, fabric: Fabric, bridge: BridgeFunction | None = None) -> None:
         super().__init__()
@@ -72,7 +70,7 @@ class PciBus(Bus):
     def free_slot(self) -> int | None:
         """The first slot with nothing in it."""
         taken = {devfn // FUNCTIONS for devfn in self.functions}
-        return next((slot for slot in range(self.first_slot, SLOTS) if slot not in taken), None)
+        return next((slot for slot in range(SLOTS) if slot not in taken), None)
 
     def attach(self, function: PciFunction, devfn: int, *, multifunction: bool = False) -> None:
         """Put `function` at `devfn`. `multifunction`: its device has further ones.

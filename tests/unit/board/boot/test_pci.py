@@ -6,6 +6,7 @@ import pytest
 from tests.support.pci import PciRig, io_bar, memory_bar, sample
 
 from varan.board.boot.pci import Windows, initialize, pc_windows
+from varan.devices.bus import AtOnce
 from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.pci import registers as r
 from varan.devices.pci.bar import Bar, Kind, Rom
@@ -108,6 +109,22 @@ def test_bridges_are_numbered_depth_first_and_their_windows_fit(rig: Rig) -> Non
     rig.ports.write(port, 4, 1)
     assert registers.accesses == port_registers.accesses == [(0, 4)]
     assert other.forwarded(False, 0, 1 << 40) == other.forwarded(True, 0, 1 << 16) == []
+
+
+def test_bridges_whose_slots_can_be_filled_later_get_room_for_that(rig: Rig) -> None:
+    bridges = [rig.add_bridge(slot) for slot in (5, 6, 7)]
+    inner = rig.add_bridge(3, bridges[0].secondary)
+    for bridge in (*bridges, inner):
+        bridge.secondary.hotplug = AtOnce()
+    bar, _ = memory_bar()
+    rig.add(2, sample((0, bar)), bridges[1].secondary)
+    rig.initialize()
+    sizes = [
+        [sum(end - start for start, end in bridge.forwarded(io, 0, 1 << 32)) for io in (False, True)]
+        for bridge in bridges
+    ]
+    assert sizes == [[4 << 20, 8192], [2 << 20, 0], [2 << 20, 0]]
+    assert inner.memory_window[0] == bridges[0].memory_window[0] + (2 << 20)
 
 
 def test_large_prefetchable_bars_go_above_ram_where_the_hole_is_full(rig: Rig) -> None:

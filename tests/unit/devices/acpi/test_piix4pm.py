@@ -34,12 +34,27 @@ class Rig(Bus):
         self.ports.write(CONFIG_ADDRESS, 4, FUNCTION | register)
         return self.ports.read(CONFIG_DATA, 4)
 
-    def plug(self, addr: str) -> PciBridge:
+    def add(self, addr: str, bridge: PciBridge | None = None) -> PciBridge:
+        """A further bridge, on the root bus or behind another one, as it comes before the guest starts."""
         device = PciBridge(settings={"addr": addr})
-        self.pc.pci.plug(device, self.pc.environment)
-        assert self.pc.pci.hotplug is not None
-        self.pc.pci.hotplug.plugged(device)
+        bus = bridge.function.secondary if bridge is not None else self.pc.pci
+        bus.plug(device, self.pc.environment)
+        self.pc.plugged[f"bridge {bus.rank} {addr}"] = device
         return device
+
+    def plug(self, addr: str, bridge: PciBridge | None = None) -> PciBridge:
+        """The same while it runs."""
+        device = self.add(addr, bridge)
+        assert device.bus is not None and device.bus.hotplug is not None
+        device.bus.hotplug.plugged(device)
+        return device
+
+    def ask_for(self, device: PciBridge) -> None:
+        assert device.bus is not None and device.bus.hotplug is not None
+        assert device.bus.hotplug.request_unplug(device) is False
+
+    def dsdt(self) -> bytes:
+        return next(table.data for table in self.pc.acpi_tables() if table.name == "DSDT")
 
     def get(self, port: int) -> int:
         return self.ports.read(port, 4)
@@ -107,7 +122,7 @@ def test_without_acpi_there_is_no_such_function_and_no_hot_plug() -> None:
     assert rig.configured(0) == 0xFFFFFFFF
     assert rig.pc.pci.hotplug is None
     assert rig.pc.acpi_tables() == ()
-    rig = Rig(("PIIX4_PM", "acpi-root-pci-hotplug", "off"))
+    rig = Rig(("PIIX4_PM", "acpi-root-pci-hotplug", "off"), ("PIIX4_PM", "acpi-pci-hotplug-with-bridge-support", "off"))
     assert rig.pc.pci.hotplug is None
     assert all(b"_EJ0" not in table.data for table in rig.pc.acpi_tables())
 
@@ -147,7 +162,7 @@ def test_the_boards_own_devices_cannot_be_taken_out(rig: Rig) -> None:
     assert rig.let_go == [device]
 
 
-def test_buses_other_than_the_root_bus_have_no_slots(rig: Rig) -> None:
+def test_a_bus_without_a_number_has_no_slots(rig: Rig) -> None:
     rig.plug("5")
     rig.ports.write(SELECT, 4, 1)
     assert (rig.get(SELECT), rig.get(UP), rig.get(REMOVABLE)) == (1, 0, 0)
@@ -157,7 +172,81 @@ def test_buses_other_than_the_root_bus_have_no_slots(rig: Rig) -> None:
     assert rig.get(UP) == 1 << 5
 
 
+def test_buses_behind_bridges_are_numbered_when_the_guest_starts(rig: Rig) -> None:
+    first, second = rig.add("5"), rig.add("7")
+    inner = rig.add("3", first)
+    buses = [bridge.function.secondary for bridge in (first, inner, second)]
+    assert [bus.hotplug for bus in buses] == [None] * 3
+    rig.pc.reset()
+    assert rig.pc.pm is not None and rig.pc.pm.hotplug is not None
+    assert [rig.pc.pm.hotplug.number(bus) for bus in (rig.pc.pci, *buses)] == [0, 1, 2, 3]
+    assert all(bus.hotplug is rig.pc.pm.hotplug for bus in buses)
+    assert all(f"S{devfn:02X}_".encode() in rig.dsdt() for devfn in (0x00, 0x18, 0x28))
+
+
+def test_a_slot_behind_a_bridge_is_filled_and_emptied(rig: Rig) -> None:
+    bridge = rig.add("5")
+    rig.pc.reset()
+    device = rig.plug("0", bridge)
+    assert rig.get(UP) == 0
+    rig.ports.write(SELECT, 4, 1)
+    assert (rig.get(UP), rig.get(REMOVABLE)) == (1, 0xFFFFFFFF)
+    rig.ask_for(device)
+    assert rig.get(DOWN) == 1
+    rig.ports.write(EJECT, 4, 1)
+    assert rig.let_go == [device]
+    assert rig.get(DOWN) == 0
+
+
+def test_a_bridge_that_comes_later_gets_its_number_at_the_next_start(rig: Rig) -> None:
+    bridge = rig.plug("5")
+    secondary = bridge.function.secondary
+    assert secondary.hotplug is None
+    rig.pc.reset()
+    assert secondary.hotplug is not None
+
+
+def test_numbers_go_with_the_saved_machine(rig: Rig) -> None:
+    bridge = rig.add("6")
+    rig.pc.reset()
+    rig.plug("5")
+    device = rig.plug("4", bridge)
+    rig.ask_for(device)
+    other = Rig()
+    places = {"5": other.add("5"), "6": other.add("6")}
+    other.add("4", places["6"])
+    other.pc.reset()
+    other.pc.load(rig.pc.save())
+    other.ports.write(SELECT, 4, 1)
+    assert other.get(DOWN) == 1 << 4
+    assert places["5"].function.secondary.hotplug is None
+
+
+def test_a_bridge_that_has_gone_takes_its_slots_with_it(rig: Rig) -> None:
+    bridge = rig.add("5")
+    rig.pc.reset()
+    rig.pc.pci.unplug(bridge)
+    rig.ports.write(SELECT, 4, 1)
+    assert rig.get(REMOVABLE) == 0xFFFFFFFF
+    rig.ports.write(EJECT, 4, 0xFFFFFFFF)
+    assert rig.let_go == []
+
+
+def test_hot_plug_can_be_switched_off_behind_bridges_or_on_the_root_bus() -> None:
+    for setting, root, behind in (
+        ("acpi-pci-hotplug-with-bridge-support", 0, None),
+        ("acpi-root-pci-hotplug", None, 0),
+    ):
+        rig = Rig(("PIIX4_PM", setting, "off"))
+        bridge = rig.add("5")
+        rig.pc.reset()
+        assert rig.pc.pm is not None and rig.pc.pm.hotplug is not None
+        assert rig.pc.pm.hotplug.number(rig.pc.pci) == root
+        assert rig.pc.pm.hotplug.number(bridge.function.secondary) == behind
+        assert (rig.pc.pci.hotplug is None) == (root is None)
+
+
 def test_registers_are_read_by_bytes_too(rig: Rig) -> None:
     rig.plug("1e")
     assert rig.inb(UP + 3) == 0x40
-    assert encode(rig.pc.devices["acpi-pci-hotplug"].state)["state"]["up"] == 0
+    assert encode(rig.pc.devices["acpi-pci-hotplug"].state)["state"]["buses"][0]["up"] == 0

@@ -101,14 +101,14 @@ def test_unplugged_device_frees_its_slot(rig: PciRig) -> None:
     plug(rig, "3")
 
 
-def test_bridge_has_a_bus_below_it_whose_slots_start_at_1(rig: PciRig) -> None:
+def test_bridge_has_a_bus_below_it_whose_slots_start_at_0(rig: PciRig) -> None:
     named, other = PciBridge("br", {"addr": "5", "chassis_nr": 2}), PciBridge()
     for bridge in (named, other):
         rig.bus.plug(bridge, rig.environment)
     assert list(named.children) == ["br"]
     assert list(other.children) == ["pci.2"]
     assert rig.read(5 << 3, rig.read(5 << 3, r.CAPABILITY_LIST, 1), 4) == 0x02000004
-    assert plug(rig, bus=named.function.secondary).get("addr") == "01.0"
+    assert plug(rig, bus=named.function.secondary).get("addr") == "00.0"
 
 
 async def test_rom_file_is_shown_as_the_expansion_rom(rig: PciRig, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ NOTHING = b"\x00"
 EISA_ID = re.compile(r"[A-Z]{3}[0-9A-F]{4}")
 _SEGMENT = re.compile(r"[A-Z_][A-Z0-9_]{0,3}")
 _EXTENDED = b"\x5b"
+FOR_EVER = 0xFFFF
+"""The time-out of a wait that has none."""
 MOST_ARGUMENTS = 7
 LONGEST_PACKAGE = (1 << 28) - 1
 
@@ -156,6 +158,21 @@ def _unit_length(bits: int) -> bytes:
         if bits < 1 << (4 + 8 * more):
             return bytes([more << 6 | bits & 0xF]) + (bits >> 4).to_bytes(more, "little")
     raise ValueError(f"a field of {bits} bits is too long")
+
+
+def mutex(where: str) -> bytes:
+    """A mutex of the first synchronization level."""
+    return _EXTENDED + b"\x01" + path(where) + b"\0"
+
+
+def acquire(where: str) -> bytes:
+    """Acquire, for as long as it takes."""
+    return _EXTENDED + b"\x23" + path(where) + struct.pack("<H", FOR_EVER)
+
+
+def release(where: str) -> bytes:
+    """Release."""
+    return _EXTENDED + b"\x27" + path(where)
 
 
 def argument(number: int) -> bytes:

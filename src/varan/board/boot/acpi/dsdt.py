@@ -69,7 +69,7 @@ def _described(identity: AcpiIdentity) -> bytes:
 def _board_ports(hardware: AcpiHardware) -> list[bytes]:
     """Ports that nothing else may be given: those of power management and hot-plug."""
     ports = [resources.io(PM_BASE, pm1.BLOCK_SIZE), resources.io(GPE0_BASE, gpe.BLOCK_SIZE)]
-    if hardware.pci is not None and hardware.pci.hotplug_slots:
+    if hardware.pci is not None and hardware.pci.hotplug is not None:
         ports.append(resources.io(pcihp.BASE, pcihp.SIZE))
     return ports
 

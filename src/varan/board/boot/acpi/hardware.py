@@ -27,12 +27,24 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class HotplugBus:
+    """A PCI bus as hot-plug knows it: `slots` can be filled and emptied while the guest runs."""
+
+    number: int | None = None
+    """What the hot-plug registers call it, None where it has no such slots."""
+    slots: tuple[int, ...] = ()
+    bridges: tuple[tuple[int, HotplugBus], ...] = ()
+    """The buses behind its bridges, by devfn."""
+
+
+@dataclass(frozen=True, slots=True)
 class PciHost:
-    """The root bus. `hotplug_slots` can be filled and emptied while the guest runs."""
+    """The root bus."""
 
     io: tuple[Window, ...]
     memory: tuple[Window, ...]
-    hotplug_slots: tuple[int, ...] = ()
+    hotplug: HotplugBus | None = None
+    """None where nothing can come or go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ interrupt, bit 7 switches the link off.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from varan.board.boot.acpi import resources
 from varan.board.boot.acpi.aml import (
     ZERO,
     Access,
     Space,
+    acquire,
     and_,
     argument,
     call,
@@ -23,17 +26,19 @@ from varan.board.boot.acpi.aml import (
     integer,
     local,
     method,
+    mutex,
     name,
     notify,
     operation_region,
     or_,
     package,
     path,
+    release,
     return_,
     scope,
     store,
 )
-from varan.board.boot.acpi.hardware import PciHost
+from varan.board.boot.acpi.hardware import HotplugBus, PciHost
 from varan.devices.acpi import pcihp
 from varan.devices.acpi.power import SCI
 
@@ -43,7 +48,9 @@ LINKS = "ABCD"
 LINK_GSIS = (5, 10, 11)
 LINK_OFF = 0x80
 PRESENT, PRESENT_AND_ON = 0x09, 0x0B
-SLOTS, PINS = 32, 4
+SLOTS, FUNCTIONS, PINS = 32, 8, 4
+LOCK = "\\_SB.PCI0.BLCK"
+"""Held from the choice of a bus until its registers have been used."""
 BRIDGE_SLOT = 1
 """The ISA bridge's, whose power management function interrupts by the SCI."""
 _CRS_GSI = 5
@@ -75,18 +82,25 @@ def links() -> tuple[bytes, ...]:
 
 
 def events(host: PciHost) -> bytes:
-    """What happens on the hot-plug event: notify the slots whose bits are set."""
-    if not host.hotplug_slots:
+    """What happens on the hot-plug event: notify the slots whose bits are set, on one bus after the other."""
+    if host.hotplug is None:
         return b""
-    up, down = call("\\_SB.PCI0.PCIU"), call("\\_SB.PCI0.PCID")
-    handler = method(
-        f"_E{pcihp.EVENT:02X}",
-        0,
-        call("\\_SB.PCI0.DVNT", up, integer(DEVICE_CHECK)),
-        call("\\_SB.PCI0.DVNT", down, integer(EJECT_REQUEST)),
-        serialized=True,
-    )
+    terms = [acquire(LOCK)]
+    for where, bus in _numbered("\\_SB.PCI0", host.hotplug):
+        assert bus.number is not None
+        terms.append(store(integer(bus.number), path("\\_SB.PCI0.BNUM")))
+        for register, event in (("PCIU", DEVICE_CHECK), ("PCID", EJECT_REQUEST)):
+            terms.append(call(f"{where}.DVNT", call(f"\\_SB.PCI0.{register}"), integer(event)))
+    handler = method(f"_E{pcihp.EVENT:02X}", 0, *terms, release(LOCK), serialized=True)
     return scope("\\_GPE", handler)
+
+
+def _numbered(where: str, bus: HotplugBus) -> Iterator[tuple[str, HotplugBus]]:
+    """The buses at and behind the one at path `where` that have slots, with their paths."""
+    if bus.number is not None:
+        yield where, bus
+    for devfn, behind in bus.bridges:
+        yield from _numbered(f"{where}.{_slot_name(devfn)}", behind)
 
 
 def _windows(host: PciHost) -> bytes:
@@ -146,28 +160,57 @@ def _link(number: int, letter: str) -> bytes:
 
 
 def _hotplug(host: PciHost) -> tuple[bytes, ...]:
-    """The slots, their registers, and DVNT: notify the slots in Arg0's bits with Arg1."""
-    if not host.hotplug_slots:
+    """The registers, what ejects a slot (Arg0: the bus's number, Arg1: the slot's bit), and the slots."""
+    if host.hotplug is None:
         return ()
-    slots = host.hotplug_slots
     return (
         operation_region("PCST", Space.IO, pcihp.BASE, pcihp.EJECT),
         field("PCST", Access.DWORD, [("PCIU", 32), ("PCID", 32)]),
         operation_region("SEJ", Space.IO, pcihp.BASE + pcihp.EJECT, 4),
         field("SEJ", Access.DWORD, [("PCEJ", 32)]),
-        *(_slot(slot) for slot in slots),
-        method("DVNT", 2, *(_notify(slot) for slot in slots)),
+        operation_region("BNMR", Space.IO, pcihp.BASE + pcihp.SELECT, 4),
+        field("BNMR", Access.DWORD, [("BNUM", 32)]),
+        mutex("BLCK"),
+        method(
+            "EJCT",
+            2,
+            acquire("BLCK"),
+            store(argument(0), path("BNUM")),
+            store(argument(1), path("PCEJ")),
+            release("BLCK"),
+            serialized=True,
+        ),
+        *_slots(host.hotplug),
     )
 
 
+def _slots(bus: HotplugBus) -> Iterator[bytes]:
+    """The slots of a bus and its bridges, and DVNT: notify the slots in Arg0's bits with Arg1."""
+    bridges = dict(bus.bridges)
+    for slot in bus.slots:
+        behind = bridges.pop(slot * FUNCTIONS, None)
+        yield _slot(bus, slot, behind)
+    for devfn, behind in bridges.items():
+        yield device(_slot_name(devfn), _address(devfn), *_slots(behind))
+    if bus.number is not None:
+        yield method("DVNT", 2, *(_notify(slot) for slot in bus.slots))
+
+
 def _notify(slot: int) -> bytes:
-    return if_(and_(argument(0), integer(1 << slot)), notify(path(_slot_name(slot)), argument(1)))
+    return if_(and_(argument(0), integer(1 << slot)), notify(path(_slot_name(slot * FUNCTIONS)), argument(1)))
 
 
-def _slot(slot: int) -> bytes:
-    eject = method("_EJ0", 1, store(integer(1 << slot), path("PCEJ")))
-    return device(_slot_name(slot), name("_SUN", integer(slot)), name("_ADR", integer(slot << 16)), eject)
+def _slot(bus: HotplugBus, slot: int, behind: HotplugBus | None) -> bytes:
+    assert bus.number is not None
+    devfn = slot * FUNCTIONS
+    eject = method("_EJ0", 1, call("EJCT", integer(bus.number), integer(1 << slot)))
+    inner = _slots(behind) if behind is not None else ()
+    return device(_slot_name(devfn), name("_SUN", integer(slot)), _address(devfn), eject, *inner)
 
 
-def _slot_name(slot: int) -> str:
-    return f"S{8 * slot:02X}"
+def _address(devfn: int) -> bytes:
+    return name("_ADR", integer(devfn // FUNCTIONS << 16 | devfn % FUNCTIONS))
+
+
+def _slot_name(devfn: int) -> str:
+    return f"S{devfn:02X}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.need import need
 
 from varan.board.boot import e820
 from varan.board.boot.acpi.build import build
-from varan.board.boot.acpi.hardware import AcpiHardware, Apics, PciHost, Window
+from varan.board.boot.acpi.hardware import AcpiHardware, Apics, HotplugBus, PciHost, Window
 from varan.board.boot.acpi.install import AREA, EBDA_SEGMENT, RSDP_ADDRESS, AcpiArea
 from varan.board.boot.acpi.table import Table, lay_out
 from varan.board.boot.base import BootError
@@ -33,20 +34,30 @@ TRANSPORTS = tuple(
     for number in range(3)
 )
 ISA = AcpiHardware(cpus=1, isa=DEVICES, system=TRANSPORTS)
+HOST = PciHost(
+    io=(Window(0, 0xCF7), Window(0xD00, 0xFFFF)),
+    memory=(Window(0xA0000, 0xBFFFF), Window(0xC0000000, 0xFEBFFFFF), Window(1 << 32, (1 << 33) - 1)),
+    hotplug=HotplugBus(0, tuple(range(2, 32))),
+)
 PCI = AcpiHardware(
     cpus=4,
     isa=DEVICES,
     system=TRANSPORTS,
     apics=Apics(local_ids=(0, 1, 2, 3), io_apic_id=4, io_apic_address=0xFEC00000, local_address=0xFEE00000),
     hpet_address=0xFED00000,
-    pci=PciHost(
-        io=(Window(0, 0xCF7), Window(0xD00, 0xFFFF)),
-        memory=(Window(0xA0000, 0xBFFFF), Window(0xC0000000, 0xFEBFFFFF), Window(1 << 32, (1 << 33) - 1)),
-        hotplug_slots=tuple(range(2, 32)),
-    ),
+    pci=HOST,
 )
+SLOTS = tuple(range(32))
+BRIDGES = HotplugBus(
+    0,
+    tuple(range(2, 32)),
+    ((0x28, HotplugBus(1, SLOTS, ((0x18, HotplugBus(2, SLOTS)),))), (0x31, HotplugBus(3, SLOTS))),
+)
+"""A bridge behind a bridge, and one that is a second function."""
+BRIDGED = AcpiHardware(cpus=1, isa=DEVICES, apics=PCI.apics, pci=replace(HOST, hotplug=BRIDGES))
+ONLY_BRIDGES = AcpiHardware(cpus=1, apics=PCI.apics, pci=replace(HOST, hotplug=replace(BRIDGES, number=None, slots=())))
 LARGEST = AcpiHardware(cpus=255, apics=PCI.apics, pci=PCI.pci, s3=False, s4=False)
-BOARDS = {"isa": ISA, "pci": PCI, "largest": LARGEST}
+BOARDS = {"isa": ISA, "pci": PCI, "bridged": BRIDGED, "only-bridges": ONLY_BRIDGES, "largest": LARGEST}
 CREATOR = slice(28, 36)
 CHECKSUM = 9
 
