@@ -208,6 +208,9 @@ class FakeMachine:
     async def drain(self) -> None:
         return
 
+    def retry(self) -> None:
+        self.drives.retry()
+
     def start_clock(self) -> None:
         return
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from varan.api.values import BlockDeviceIoStatus, BlockErrorAction
 from varan.block import request
 from varan.block.base import BlockError, Buffers, Edge, ErrorKind, Node, Permission, Write
+from varan.block.errorpolicy import ErrorPolicy, status
 from varan.block.gate import Gate
 from varan.block.graph import Graph
 from varan.block.medium import Removable, Retained
@@ -61,6 +63,14 @@ class BlockBackend:
         """Held by whoever calls `read_now` and `write_now`."""
         self.limits: ThrottleMember | None = None
         """Membership in the group at whose rate requests go; see `limit`."""
+        self.policy = ErrorPolicy()
+        """What its device does about requests that fail."""
+        self.io_status = BlockDeviceIoStatus.OK
+        """Whether requests wait for somebody to mend what made them fail (the first such error counts)."""
+        self.on_error: Callable[[BlockBackend, BlockError, bool, BlockErrorAction], None] = _tell_nobody
+        """Told of each decision: the error, whether of a read, and what is done about it."""
+        self.try_again: Callable[[], None] = _nothing
+        """Set by the device: begin anew what has failed and waits."""
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
@@ -122,6 +132,7 @@ class BlockBackend:
                 self._graph.change(self._edge, wanted, shared)
                 self._edge.parent = user
         self.user, self.device, self.removable = user, device, removable
+        self.io_status = BlockDeviceIoStatus.OK
         self._resume_quick()
 
     def _permissions(self, node: Node) -> tuple[Permission, Permission]:
@@ -180,6 +191,7 @@ class BlockBackend:
         """The device is gone; what it has begun ends first. Raises BlockError when the medium cannot be flushed."""
         await self.drain()
         self.user = self.device = self.removable = None
+        self.try_again = _nothing
         self._quick = None
         if self._keeps and self._edge is not None:
             await self._medium().flush()
@@ -199,6 +211,22 @@ class BlockBackend:
         self._resume_quick()
         if before is not None:
             before.leave()
+
+    def decide(self, error: BlockError, *, is_read: bool) -> BlockErrorAction:
+        """What the device has to do about a request of the guest that failed.
+
+        STOP: keep the request until `try_again`. Called on the graph's loop.
+        """
+        action = self.policy.action(error, is_read=is_read)
+        if action is BlockErrorAction.STOP and self.io_status is BlockDeviceIoStatus.OK:
+            self.io_status = status(error)
+        self.on_error(self, error, is_read, action)
+        return action
+
+    def retry(self) -> None:
+        """The guest goes on: whatever made requests fail may be mended now."""
+        self.io_status = BlockDeviceIoStatus.OK
+        self.try_again()
 
     # While the graph below changes (`varan.block.rewire`).
 
@@ -362,6 +390,14 @@ class BlockBackend:
 
 
 def _nobody(backend: BlockBackend, is_open: bool) -> None:
+    return
+
+
+def _tell_nobody(backend: BlockBackend, error: BlockError, is_read: bool, action: BlockErrorAction) -> None:
+    return
+
+
+def _nothing() -> None:
     return
 
 

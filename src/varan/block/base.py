@@ -50,6 +50,8 @@ class BlockError(VaranError):
 
     def __init__(self, kind: ErrorKind, message: str, *, where: str = "", offset: int | None = None) -> None:
         self.kind = kind
+        self.reason = message
+        """What went wrong, without where."""
         self.where = where
         self.offset = offset
         super().__init__(f"{where}: {message}" if where else message)

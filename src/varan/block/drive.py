@@ -49,6 +49,9 @@ def _go_on(coroutine: Coroutine[Any, Any, T], waiting: Any) -> Generator[Any, An
             try:
                 value = yield waiting
             except BaseException as error:
+                # The error's traceback keeps this frame: were the future that has the error still in it, the two would
+                # keep each other, and the guest memory that a request works on.
+                waiting = None
                 waiting = coroutine.throw(error)
             else:
                 waiting = coroutine.send(value)

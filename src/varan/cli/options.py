@@ -165,13 +165,16 @@ _DISKS = (
         "drive",
         "[file=FILE][,if=virtio|none][,format=FORMAT][,id=ID][,index=N][,media=disk][,readonly=on|off][,cache=MODE]"
         "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,copy-on-read=on|off][,aio=KIND][,serial=TEXT]"
-        "[,throttling.LIMIT=N][,throttling.group=NAME][,option=value]...",
+        "[,rerror=ignore|report|stop][,werror=ignore|report|stop|enospc][,throttling.LIMIT=N][,throttling.group=NAME]"
+        "[,option=value]...",
         Group.DISK,
         "A drive: the image FILE, and with if=virtio a virtio disk that shows it; with if=none a -device uses it by "
-        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. LIMIT is bps-total, "
-        "bps-read, bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for bursts, or "
-        "iops-size (short: bps, bps_rd, iops_wr_max...); drives with the same group share it. Further options "
-        "are those of the format and, as file.NAME, of what is below it; docs/block.md has them.",
+        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. rerror and werror say what "
+        "follows from failed reads and writes: the guest is told (report; as without rerror), it is not (ignore), or "
+        "the machine stops until cont tries again (stop; enospc: only for want of space, as without werror). LIMIT is "
+        "bps-total, bps-read, bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for "
+        "bursts, or iops-size (short: bps, bps_rd, iops_wr_max...); drives with the same group share it. Further "
+        "options are those of the format and, as file.NAME, of what is below it; docs/block.md has them.",
         disks.fold_drive,
         repeatable=True,
     ),

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from varan.api.events import DeviceTrayMoved, Event
+from msgspec import UNSET
+
+from varan.api.events import BlockIoError, DeviceTrayMoved, Event
+from varan.api.values import BlockErrorAction, IoOperationType
 from varan.errors import DeviceEncrypted, VaranError
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
-    from varan.block.base import Node
+    from varan.block.base import BlockError, Node
     from varan.block.crypto.secret import Secrets
     from varan.block.graph import Graph
     from varan.block.jobs.starting import JobStarter
     from varan.block.throttle_group import ThrottleGroup
     from varan.jobs.manager import JobManager
     from varan.machine.spec import DriveSpec
+
+log = logging.getLogger("varan.block")
 
 
 class Drives:
@@ -40,6 +46,8 @@ class Drives:
         """Back ends of devices that name a node, or nothing."""
         self.emit: Callable[[Event], None] = lambda event: None
         """Sends events."""
+        self.on_stop: Callable[[], None] = lambda: None
+        """Told when the machine has to stop: requests of its guest have failed and wait."""
 
     @property
     def graph(self) -> Graph:
@@ -55,6 +63,7 @@ class Drives:
         """Open a drive's medium and make its back end. Raises VaranError."""
         from varan.block.backend import BlockBackend
         from varan.block.base import OpenOptions
+        from varan.block.errorpolicy import ErrorPolicy
         from varan.block.limiting import set_limits
         from varan.block.medium import Retained
         from varan.block.throttle import parse_limits
@@ -70,6 +79,7 @@ class Drives:
         if node is None:
             backend.last_medium = Retained.parse(spec.retained)
         self._prepare(backend)
+        backend.policy = ErrorPolicy(spec.rerror, spec.werror)
         backend.keep()
         if node is not None:
             self.graph.disown(node)
@@ -79,6 +89,7 @@ class Drives:
     def _prepare(self, backend: BlockBackend) -> None:
         backend.lock = self._lock
         backend.on_tray = self._tray_moved
+        backend.on_error = self._request_failed
 
     def check_keys(self) -> None:
         """Raise DeviceEncrypted for the first drive whose medium still lacks its key."""
@@ -133,6 +144,31 @@ class Drives:
         """Every back end, those without a name of their own last."""
         yield from self.backends.values()
         yield from (backend for backend in self._nameless if backend.user is not None)
+
+    def _request_failed(
+        self, backend: BlockBackend, error: BlockError, is_read: bool, action: BlockErrorAction
+    ) -> None:
+        from varan.block.base import ErrorKind
+
+        operation = IoOperationType.READ if is_read else IoOperationType.WRITE
+        log.info("a %s of disk '%s' failed: %s (%s)", operation.value, backend.name, error, action.value)
+        self.emit(
+            BlockIoError(
+                device=backend.public_name,
+                node_name=UNSET if backend.node is None else backend.node.node_name,
+                operation=operation,
+                action=action,
+                nospace=error.kind is ErrorKind.NO_SPACE if backend.policy.may_stop else UNSET,
+                reason=error.reason,
+            )
+        )
+        if action is BlockErrorAction.STOP:
+            self.on_stop()
+
+    def retry(self) -> None:
+        """Begin anew what has failed and waited."""
+        for backend in (*self.backends.values(), *self._nameless):
+            backend.retry()
 
     def jobs(self, manager: JobManager) -> JobStarter:
         """Starts jobs on the disks."""

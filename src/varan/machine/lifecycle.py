@@ -76,6 +76,9 @@ class Guest(Protocol):
     def pending_wake(self) -> WakeCause | None:
         """What ends a sleep that has just begun: it happened while the guest went to bed."""
 
+    def retry(self) -> None:
+        """Begin anew what disks failed to do and what has waited since."""
+
     async def wake(self, cause: WakeCause) -> bool:
         """Lead the guest out of its sleep; False when only a reset goes on from there. Called while nothing runs."""
 
@@ -92,6 +95,8 @@ class Lifecycle:
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[ShutdownCause]
+        self._io_failed = False
+        """A disk's requests wait since the guest was last let go on."""
 
     def open(self) -> None:
         """Begin to take requests."""
@@ -159,6 +164,11 @@ class Lifecycle:
     def guest_panicked(self) -> None:
         """The guest reports a crash. Any thread; guest code stops until what the action says has been done."""
         self._from_guest(self._panic)
+
+    def io_error(self) -> None:
+        """A disk's request failed and waits for something to be mended. On the loop; guest code stops until `cont`."""
+        self._io_failed = True
+        self._from_guest(self._io_error)
 
     def watchdog_expired(self) -> None:
         """A watchdog ran out. Any thread; guest code stops until what the action says has been done."""
@@ -233,7 +243,18 @@ class Lifecycle:
         self.run_state.move(RunState.RUNNING)
         self._events.emit(events.Resume())
         self._guest.start_clock()
+        self._retry()
         self._resume_threads()
+
+    def _retry(self) -> None:
+        self._io_failed = False
+        self._guest.retry()
+
+    async def _io_error(self) -> None:
+        # Whoever let the guest go on meanwhile has had everything tried again.
+        if self._io_failed:
+            await self._rest(RunState.IO_ERROR)
+        self._go_on()
 
     async def _reset(self, cause: ShutdownCause) -> None:
         if self.actions.reboot is RebootAction.SHUTDOWN:
@@ -278,6 +299,7 @@ class Lifecycle:
         self.run_state.move(RunState.RUNNING)
         self._events.emit(events.Wakeup())
         if woken:
+            self._retry()
             self._resume_threads()
         else:
             await self._reset(ShutdownCause.GUEST_RESET)

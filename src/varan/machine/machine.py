@@ -92,6 +92,7 @@ class Machine:
         self.drives = Drives(self._ends.secrets, self._ends.throttle_groups, self.lock)
         """Its disks."""
         self.drives.emit = self.events.emit
+        self.drives.on_stop = self.lifecycle.io_error
         self.peripherals = Peripherals(self.tree, self.environment, spec.globals)
         """The devices that come beside the board's own."""
         for id in self.chardevs:
@@ -267,6 +268,10 @@ class Machine:
             self.virtual_clock.start()
         for resumed in list(self.environment.resumed):
             resumed()
+
+    def retry(self) -> None:
+        """Begin anew what disks failed to do and what has waited since."""
+        self.drives.retry()
 
     def stop_clock(self) -> None:
         """Hold guest time."""

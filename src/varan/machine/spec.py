@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from varan.accel.base import Topology
-from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
+from varan.api.values import BlockdevOnError, PanicAction, RebootAction, ShutdownAction, WatchdogAction
 
 MIB = 1 << 20
 
@@ -129,6 +129,10 @@ class DriveSpec:
     """Limits on the rate of requests, by the names that throttle groups give them (`varan.block.throttle`)."""
     throttle_group: str | None = None
     """The group that shares these limits; None: the drive alone, and one called as it is."""
+    rerror: BlockdevOnError = BlockdevOnError.AUTO
+    """What devices do about reads that fail."""
+    werror: BlockdevOnError = BlockdevOnError.AUTO
+    """And about writes, flushes and discards that fail."""
     origin: str = field(default="", compare=False)
     """What asked for it, to be named in errors."""
 

@@ -87,6 +87,9 @@ ERRORS = {
     "optical drives",
     "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
     "bus=0, unit=1 (index=1) exists",
+    "-drive if=none,rerror=enospc": "-drive if=none,rerror=enospc: 'enospc' invalid read error action",
+    "-drive if=virtio,werror=auto": "-drive if=virtio,werror=auto: 'auto' invalid write error action",
+    "-drive if=floppy,werror=stop": "-drive if=floppy,werror=stop: werror is not supported by this bus type",
     "-drive if=none,id=d -drive if=none,id=d": "-drive if=none,id=d: Duplicate ID 'd' for drive",
     "-drive if=none,readonly=on,read-only=on": "-drive if=none,readonly=on,read-only=on: 'read-only' and its alias "
     "'readonly' can't be used at the same time",

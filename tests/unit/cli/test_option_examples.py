@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from varan.api.values import PanicAction, RebootAction, ShutdownAction, WatchdogAction
+from varan.api.values import BlockdevOnError, PanicAction, RebootAction, ShutdownAction, WatchdogAction
 from varan.cli.builder import Configuration
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import OPTIONS, parse_command_line
@@ -260,6 +260,14 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
                     limits={"bps-total": 1000, "iops-read": 3, "iops-read-max": 9, "iops-size": 512},
                     throttle_group="g",
                 ),
+            ),
+        ),
+        (
+            "-drive if=none,file=a,rerror=stop,werror=ignore -drive if=none,file=b,werror=enospc",
+            "machine.drives",
+            (
+                DriveSpec("none0", {"filename": "a"}, rerror=BlockdevOnError.STOP, werror=BlockdevOnError.IGNORE),
+                DriveSpec("none1", {"filename": "b"}, werror=BlockdevOnError.ENOSPC),
             ),
         ),
         ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),

@@ -32,7 +32,7 @@ class IdleGuest:
         self.lifecycle = Lifecycle(self, self.events, actions)
         self.lifecycle.open()
         self.clock_runs = False
-        self.restarts = 0
+        self.restarts = self.retries = 0
         self.woken_by: list[WakeCause] = []
         self.wakes = True
         self.wakes_at_once: WakeCause | None = None
@@ -45,6 +45,9 @@ class IdleGuest:
 
     async def drain(self) -> None:
         return
+
+    def retry(self) -> None:
+        self.retries += 1
 
     def start_clock(self) -> None:
         self.clock_runs = True
@@ -297,3 +300,57 @@ async def test_a_reset_of_a_sleeping_guest_leaves_it_in_prelaunch_with_its_time_
     await guest.lifecycle.reset()
     assert guest.lifecycle.run_state.state is RunState.PRELAUNCH
     assert not guest.clock_runs
+
+
+async def test_a_disks_error_stops_the_guest_until_cont_which_tries_again(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.io_error()
+    guest.lifecycle.io_error()
+    await guest.until("STOP")
+    assert guest.lifecycle.run_state.state is RunState.IO_ERROR
+    before = guest.retries
+    await guest.lifecycle.cont()
+    assert guest.lifecycle.run_state.running
+    assert guest.retries == before + 1
+    await guest.until("RESUME")
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_an_error_of_before_a_cont_does_not_stop_the_guest_after_it(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    await guest.lifecycle.stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(guest.lifecycle.cont())
+        await asyncio.sleep(0)
+        guest.lifecycle.io_error()
+    await guest.lifecycle.cont()
+    assert guest.kinds() == ["RESUME", "STOP", "RESUME"]
+    assert guest.vcpu.running.wait(10)
+
+
+async def test_an_error_while_the_guest_is_paused_leaves_it_paused(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    await guest.lifecycle.stop()
+    guest.lifecycle.io_error()
+    await guest.lifecycle.stop()
+    assert guest.lifecycle.run_state.state is RunState.PAUSED
+    before = guest.retries
+    await guest.lifecycle.cont()
+    assert guest.retries == before + 1
+
+
+async def test_a_reset_after_a_disks_error_leaves_the_machine_in_prelaunch(guest: IdleGuest) -> None:
+    await guest.lifecycle.cont()
+    guest.lifecycle.io_error()
+    await guest.until("STOP")
+    await guest.lifecycle.reset()
+    assert guest.lifecycle.run_state.state is RunState.PRELAUNCH
+
+
+async def test_a_guest_that_wakes_has_its_disks_requests_tried_again(guest: IdleGuest) -> None:
+    await asleep(guest)
+    before = guest.retries
+    guest.lifecycle.io_error()
+    await guest.lifecycle.wakeup()
+    assert guest.retries == before + 1
+    assert guest.lifecycle.run_state.running

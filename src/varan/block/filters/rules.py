@@ -152,12 +152,16 @@ class Rules:
                 break
 
     def strike(self, kind: str, offset: int, length: int) -> list[Effect]:
-        """What happens to a request: the armed rules that it meets; those meant for once are spent."""
-        met = [rule for rule in self.armed if rule.meets(kind, offset, length)]
-        for rule in met:
+        """What happens to a request: the armed rules that it meets up to the first error; those meant for once are
+        spent."""
+        met = []
+        for rule in [rule for rule in self.armed if rule.meets(kind, offset, length)]:
+            met.append(rule)
             if rule.once:
                 self.armed.remove(rule)
                 self.effects.remove(rule)
+            if rule.errno:
+                break
         return met
 
 

@@ -19,8 +19,8 @@ from varan.api.values import (
     JobStatus,
     JobVerb,
 )
-from varan.block import rewire
-from varan.block.base import BlockError, Edge, ErrorKind, Node, Permission
+from varan.block import errorpolicy, rewire
+from varan.block.base import BlockError, Edge, Node, Permission
 from varan.block.gate import Gate
 from varan.block.graph import Graph
 from varan.block.jobs.transfer import TransferError
@@ -155,14 +155,13 @@ class BlockJob(Job):
 
     def _react(self, failure: TransferError) -> BlockErrorAction:
         """Do what the policy says. Raises the error where that is to report it."""
-        action = _action(self._policies[failure.writing], failure)
+        action = errorpolicy.action(self._policies[failure.writing], failure.error, is_read=not failure.writing)
         operation = IoOperationType.WRITE if failure.writing else IoOperationType.READ
         self._manager.emit(BlockJobError(device=self.id, operation=operation, action=action))
         if action is BlockErrorAction.REPORT:
             raise failure.error
         if action is BlockErrorAction.STOP:
-            no_space = failure.error.kind is ErrorKind.NO_SPACE
-            self.io_status = BlockDeviceIoStatus.NOSPACE if no_space else BlockDeviceIoStatus.FAILED
+            self.io_status = errorpolicy.status(failure.error)
             self.state.user_paused = True
         return action
 
@@ -222,12 +221,3 @@ def _checked(speed: int) -> int:
     if speed < 0:
         raise InvalidParameterValue("speed", "a non-negative value")
     return speed
-
-
-def _action(policy: BlockdevOnError, failure: TransferError) -> BlockErrorAction:
-    if policy is BlockdevOnError.AUTO:
-        policy = BlockdevOnError.ENOSPC if failure.writing else BlockdevOnError.REPORT
-    if policy is BlockdevOnError.ENOSPC:
-        no_space = failure.error.kind is ErrorKind.NO_SPACE
-        policy = BlockdevOnError.STOP if no_space else BlockdevOnError.REPORT
-    return BlockErrorAction(policy.value)

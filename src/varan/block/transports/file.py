@@ -312,6 +312,9 @@ class FileNode(Node):
             # The kernel may still use the buffers and the descriptor: neither may go before it is done.
             await settled(work)
             raise
+        finally:
+            # An error's traceback keeps this frame, and so the buffers: the frame must not keep the error.
+            del work
 
     async def _wait(self, call: Callable[..., T], *arguments: object, at: int | None = None) -> T:
         return await self._convert_errors(self._run(call, *arguments), at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from varan.api.values import BlockdevOnError
 from varan.block.throttle import OLD_NAMES
 from varan.cli.builder import Builder
 from varan.cli.folds.common import HELP_WORDS
@@ -31,6 +32,9 @@ _CACHE = {
     "unsafe": (False, True, True),
 }
 """Of a cache mode: past the host's cache, with a write cache, flushes do nothing."""
+_ACTIONS = ("ignore", "report", "stop")
+_BEARING_ERRORS = ("none", "virtio", "ide", "scsi")
+"""Interfaces whose devices can wait for an error to be mended."""
 _LIMITS = {
     **{
         f"{old}{suffix.replace('-', '_')}": f"{kind}{suffix}"
@@ -71,9 +75,10 @@ def fold_drive(builder: Builder, value: str) -> None:
         )
     if media == "cdrom":
         raise UsageError("media=cdrom is not supported yet: there are no optical drives")
+    policies = [_policy(arguments, name, interface) for name in ("rerror", "werror")]
     index = arguments.take_number("index")
     number = _number(builder, interface, index)
-    spec = _drive(arguments, f"{interface}{number}")
+    spec = replace(_drive(arguments, f"{interface}{number}"), rerror=policies[0], werror=policies[1])
     if any(other.id == spec.id for other in builder.drives):
         raise UsageError(f"Duplicate ID '{spec.id}' for drive")
     builder.drives.append(replace(spec, origin=f"-drive {value}"))
@@ -82,6 +87,20 @@ def fold_drive(builder: Builder, value: str) -> None:
         builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=f"-drive {value}"))
     else:
         builder.unplugged_drives += 1
+
+
+def _policy(arguments: Arguments, name: str, interface: str) -> BlockdevOnError:
+    """What -drive's `rerror` or `werror` says."""
+    word = arguments.take(name)
+    if word is None:
+        return BlockdevOnError.AUTO
+    if interface not in _BEARING_ERRORS:
+        raise UsageError(f"{name} is not supported by this bus type")
+    # Reads want for no space.
+    choices, kind = (_ACTIONS, "read") if name == "rerror" else ((*_ACTIONS, "enospc"), "write")
+    if word not in choices:
+        raise UsageError(f"'{word}' invalid {kind} error action")
+    return BlockdevOnError(word)
 
 
 def _number(builder: Builder, interface: str, index: int | None) -> int:

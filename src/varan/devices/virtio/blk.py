@@ -4,6 +4,9 @@ The doorbell takes what the driver has made available, on the vCPU's thread. A t
 host's page cache is done there and then, which spares the guest the way through the loop and back; everything else
 goes to the loop, which runs requests side by side, straight from and into guest memory, and gives back together what
 is done together.
+
+A request that fails and that the back end's policy does not let go is kept, and so is everything that comes behind it,
+until the guest goes on: then all of it is begun anew, in the order in which it came.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from varan.api.values import BlockErrorAction
 from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, ErrorKind
 from varan.block.statistics import Kind
 from varan.core.memory import MemorySpace
 from varan.devices.virtio import blk_layout as b
-from varan.devices.virtio.blk_request import BlkRequest, merge
+from varan.devices.virtio.blk_request import BlkRequest, Refused, merge
 from varan.devices.virtio.device import VirtioDevice, VirtioState
 from varan.devices.virtio.features import DEFAULT
 from varan.devices.virtio.queue import VirtQueue
@@ -70,6 +74,11 @@ class VirtioBlk(VirtioDevice[BlkState]):
         self.inline = True
         """Whether transfers that need not wait are done on the vCPU's thread."""
         self._todo: list[BlkRequest] = []
+        self._kept: list[BlkRequest] = []
+        """They failed, or would have been begun behind one that did."""
+        self._holding = False
+        """Nothing is begun until the guest goes on."""
+        self._arrived = 0
         self._done: list[BlkRequest] = []
         self._posted = self._batching = False
         features |= b.F_SEG_MAX | b.F_GEOMETRY | b.F_BLK_SIZE | b.F_FLUSH | b.F_TOPOLOGY
@@ -79,6 +88,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
             features |= b.F_MQ
         super().__init__(memory, [queue_size] * queues, features)
         self.stopped()
+        backend.try_again = self.try_again
 
     # What the driver sees
 
@@ -107,13 +117,26 @@ class VirtioBlk(VirtioDevice[BlkState]):
 
     def stopped(self) -> None:
         self.state.writeback = self._backend.writeback
-        self._todo = self._forgotten(self._todo)
-
-    def _forgotten(self, requests: Sequence[BlkRequest]) -> list[BlkRequest]:
-        """Drop requests that were not begun: their chains use guest memory no more."""
-        for request in requests:
+        self._holding = False
+        forgotten = self._kept + self._todo
+        self._kept, self._todo = [], []
+        for request in forgotten:
+            # Its chain uses guest memory no more.
             request.queue.push(request.chain, 0)
-        return []
+
+    def restored(self) -> None:
+        # What a saved device had under way belongs to a guest that does not run yet.
+        self._holding = self.running
+        super().restored()
+
+    def try_again(self) -> None:
+        """The guest goes on: begin what was kept."""
+        with self._lock:
+            self._holding = False
+            kept = sorted(self._kept, key=lambda request: request.number)
+            self._kept = []
+            self._todo[:0] = [request for request in kept if not self._orphaned(request)]
+            self._serve_soon()
 
     def resized(self) -> None:
         """The medium has another size: tell the driver."""
@@ -130,10 +153,15 @@ class VirtioBlk(VirtioDevice[BlkState]):
             patience -= 1
             if not request.parse():
                 self.drop(chain, "a request without header or status")
-            elif patience < 0 or not self._answered(request):
+            elif patience < 0 or self._holding or not self._answered(request):
+                self._arrived += 1
+                request.number = self._arrived
                 todo.append(request)
         queue.notify()
-        if todo and not self._posted:
+        self._serve_soon()
+
+    def _serve_soon(self) -> None:
+        if self._todo and not self._posted and not self._holding:
             self._posted = True
             self._post(self._serve)
 
@@ -164,6 +192,8 @@ class VirtioBlk(VirtioDevice[BlkState]):
     def _serve(self) -> None:
         with self._lock:
             self._posted = False
+            if self._holding:
+                return
             todo, self._todo = self._todo, []
         self._batching = True
         for run in merge(todo):
@@ -172,29 +202,69 @@ class VirtioBlk(VirtioDevice[BlkState]):
         self._answer()
 
     async def _perform(self, run: list[BlkRequest]) -> None:
-        first = run[0]
-        first_try = first if len(run) == 1 else _joined(run)
-        await self._attempt(first_try)
-        if first_try is not first:
+        if not self._holding and len(run) > 1 and await self._done_together(run):
+            self._done += run
+        else:
             for request in run:
-                if first_try.status == b.S_OK:
-                    request.written = request.length if request.kind == b.T_IN else 0
+                if not self._holding and await self._attempt(request):
+                    self._done.append(request)
                 else:
-                    await self._attempt(request)
-        self._done += run
+                    self._keep(request)
         if not self._batching:
             self._answer()
 
-    async def _attempt(self, request: BlkRequest) -> None:
+    async def _done_together(self, run: Sequence[BlkRequest]) -> bool:
+        """Whether the run went well as one request. If not, each on its own shows what is wrong."""
+        joined = _joined(run)
+        try:
+            await _WORK[joined.kind](self, joined)
+        except (BlockError, Refused):
+            return False
+        for request in run:
+            request.written = request.length if request.kind == b.T_IN else 0
+        return True
+
+    async def _attempt(self, request: BlkRequest) -> bool:
+        """Whether the request is over; False: it is to be tried again."""
         try:
             await _WORK[request.kind](self, request)
+        except Refused as refused:
+            request.status = refused.status
         except BlockError as error:
-            refused = error.kind is ErrorKind.UNSUPPORTED and request.kind in (b.T_DISCARD, b.T_WRITE_ZEROES)
-            request.status = b.S_UNSUPP if refused else b.S_IOERR
+            return self._given_up(request, error)
         except Exception:
             # The guest waits for an answer, whatever is wrong with the host.
             log.exception("a request to drive '%s' failed", self._backend.name)
             request.status = b.S_IOERR
+        return True
+
+    def _given_up(self, request: BlkRequest, error: BlockError) -> bool:
+        """Whether the policy lets the request end, with the answer that it says."""
+        if error.kind is ErrorKind.UNSUPPORTED and request.kind in (b.T_DISCARD, b.T_WRITE_ZEROES):
+            request.status = b.S_UNSUPP
+            return True
+        is_read = request.kind == b.T_IN
+        action = self._backend.decide(error, is_read=is_read)
+        if action is BlockErrorAction.STOP:
+            self._holding = True
+            return False
+        if action is BlockErrorAction.REPORT:
+            request.status = b.S_IOERR
+        elif is_read:
+            request.written = request.length
+        return True
+
+    def _keep(self, request: BlkRequest) -> None:
+        with self._lock:
+            if not self._orphaned(request):
+                self._kept.append(request)
+
+    def _orphaned(self, request: BlkRequest) -> bool:
+        """Whether the driver has reset the device since: then nobody waits for the request, and it is let go."""
+        if request.queue.owns(request.chain):
+            return False
+        request.queue.push(request.chain, 0)
+        return True
 
     def _answer(self) -> None:
         if not self._done:
@@ -208,12 +278,12 @@ class VirtioBlk(VirtioDevice[BlkState]):
                 queue.notify()
 
     async def _read(self, request: BlkRequest) -> None:
-        self._check_aligned(request)
+        self._check(request)
         await self._backend.read(request.offset, request.buffers, requests=request.requests)
         request.written = request.length
 
     async def _write(self, request: BlkRequest) -> None:
-        self._check_aligned(request)
+        self._check(request)
         stable = not self.state.writeback
         await self._backend.write(request.offset, request.buffers, stable=stable, requests=request.requests)
 
@@ -223,16 +293,21 @@ class VirtioBlk(VirtioDevice[BlkState]):
     async def _segments(self, request: BlkRequest) -> None:
         """Discard and write zeroes: the same list of segments."""
         data = request.chain.gather(b.HEADER.size + (b.MOST_SEGMENTS + 1) * b.SEGMENT.size)[b.HEADER.size :]
-        if not data or len(data) % b.SEGMENT.size or len(data) > b.MOST_SEGMENTS * b.SEGMENT.size:
-            raise BlockError(ErrorKind.INVALID, "a bad list of segments")
+        if (
+            self._backend.read_only
+            or not data
+            or len(data) % b.SEGMENT.size
+            or len(data) > b.MOST_SEGMENTS * b.SEGMENT.size
+        ):
+            raise Refused(b.S_IOERR)
         zeroes = request.kind == b.T_WRITE_ZEROES
         for sector, count, flags in b.SEGMENT.iter_unpack(data):
             if flags & ~(b.SEGMENT_UNMAP if zeroes else 0):
-                raise BlockError(ErrorKind.UNSUPPORTED, "flags of a segment that there are not")
-            if count > b.MOST_SECTORS:
-                self._backend.statistics.invalid(Kind.WRITE if zeroes else Kind.UNMAP)
-                raise BlockError(ErrorKind.INVALID, "a segment longer than allowed")
+                raise Refused(b.S_UNSUPP)
             offset, length = sector * b.SECTOR, count * b.SECTOR
+            if count > b.MOST_SECTORS or not self._within(offset, length):
+                self._backend.statistics.invalid(Kind.WRITE if zeroes else Kind.UNMAP)
+                raise Refused(b.S_IOERR)
             if zeroes:
                 unmap, stable = bool(flags & b.SEGMENT_UNMAP), not self.state.writeback
                 await self._backend.write_zeroes(offset, length, unmap=unmap, stable=stable)
@@ -242,11 +317,17 @@ class VirtioBlk(VirtioDevice[BlkState]):
     def _aligned(self, request: BlkRequest) -> bool:
         return not (request.offset | request.length) & (self._shape.logical_block - 1)
 
-    def _check_aligned(self, request: BlkRequest) -> None:
-        if not self._aligned(request):
+    def _check(self, request: BlkRequest) -> None:
+        """Raises Refused for what the disk does not have, or does not take."""
+        writes = request.kind == b.T_OUT
+        whole = self._aligned(request) and self._within(request.offset, request.length)
+        if not whole or (writes and self._backend.read_only):
             if request.requests == 1:
-                self._backend.statistics.invalid(Kind.READ if request.kind == b.T_IN else Kind.WRITE)
-            raise BlockError(ErrorKind.INVALID, "not a whole number of blocks", offset=request.offset)
+                self._backend.statistics.invalid(Kind.WRITE if writes else Kind.READ)
+            raise Refused(b.S_IOERR)
+
+    def _within(self, offset: int, length: int) -> bool:
+        return offset + length <= self._backend.length
 
 
 _WORK: dict[int, Callable[[VirtioBlk, BlkRequest], Coroutine[Any, Any, None]]] = {

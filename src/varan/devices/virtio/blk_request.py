@@ -16,14 +16,24 @@ MOST_MERGED = 1 << 20
 MOST_BUFFERS = 512
 
 
+class Refused(Exception):
+    """The driver asks for what cannot be; `status` is the answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class BlkRequest:
     """What a driver asks, with the buffers that data goes to or comes from."""
 
-    __slots__ = ("buffers", "chain", "kind", "length", "offset", "queue", "requests", "status", "written")
+    __slots__ = ("buffers", "chain", "kind", "length", "number", "offset", "queue", "requests", "status", "written")
 
     def __init__(self, queue: VirtQueue, chain: Chain) -> None:
         self.queue = queue
         self.chain = chain
+        self.number = 0
+        """In the order of arrival, among those that could not be answered at once."""
         self.kind = -1
         self.offset = 0
         """On the disk, in bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varan.api.values import BlockdevOnError
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
@@ -15,6 +16,7 @@ from varan.errors import GenericError
 
 LARGEST_BLOCK = 2 << 20
 MOST_QUEUES = 64
+_ON_ERROR = tuple(policy.value for policy in BlockdevOnError)
 _AUTO = 0xFFFFFFFF
 """Setting's value: what fits."""
 
@@ -35,6 +37,8 @@ class VirtioBlkDevice(VirtioBackend):
         Property("opt_io_size", "size", "size of requests that are done best", default=0),
         Property("discard_granularity", "size", "unit of what can be discarded", default=_AUTO),
         Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
+        Property("rerror", "BlockdevOnError", "what to do about reads that fail", default="auto", choices=_ON_ERROR),
+        Property("werror", "BlockdevOnError", "what to do about writes that fail", default="auto", choices=_ON_ERROR),
         Property("share-rw", "bool", "others may write the image, too", default=False),
         Property("cyls", "uint32", "cylinders, 0 to guess", default=0),
         Property("heads", "uint32", "heads, 0 to guess", default=0),
@@ -93,6 +97,7 @@ class VirtioBlkDevice(VirtioBackend):
         assert backend is not None
         if given["write-cache"] != "auto":
             backend.writeback = given["write-cache"] == "on"
+        backend.policy = backend.policy.but(BlockdevOnError(given["rerror"]), BlockdevOnError(given["werror"]))
         switches = {"discard": b.F_DISCARD, "write-zeroes": b.F_WRITE_ZEROES, "config-wce": b.F_CONFIG_WCE}
         granularity = given["discard_granularity"]
         return VirtioBlk(

@@ -116,6 +116,10 @@ class VirtQueue:
             if not self.available():
                 return
 
+    def owns(self, chain: Chain) -> bool:
+        """Whether `chain` was popped and is to be given back; False for one from before a reset."""
+        return chain in self._in_flight
+
     def push(self, chain: Chain, written: int, touched: int = 0) -> None:
         """Give `chain` back: the device has put `written` bytes into its writable buffers, from the first one on.
 

@@ -46,6 +46,15 @@ async def test_requests_fail_at_the_event_with_the_errno(tmp_path: Path):
         assert await read_bytes(node, 0, 1) == b"y", "once is once"
 
 
+async def test_each_request_spends_one_error(tmp_path: Path):
+    rule = {"event": "none", "iotype": "read", "once": True}
+    async with a_graph() as graph:
+        node, _ = await faulty(graph, raw_image(tmp_path, b"x" * 4096), inject_error=[rule, rule])
+        for _ in range(2):
+            assert (await failing(read_bytes(node, 0, 1))).kind is ErrorKind.IO
+        assert await read_bytes(node, 0, 1) == b"x"
+
+
 async def test_only_the_sector_and_kind_named_fail(tmp_path: Path):
     path = raw_image(tmp_path, b"x" * 8192)
     async with a_graph() as graph:

@@ -298,6 +298,10 @@ async def test_requests_in_flight_are_done_after_a_load(disk: Disk, path: Path) 
     old, disk.device = disk.device, disk.make()
     old.reset()
     disk.device.load(saved)
+    disk.device.kick(0)
+    await asyncio.sleep(0.01)
+    assert disk.queues[0].collect() == []
+    disk.backend.retry()
     await disk.finish(2)
     assert sent[0].answer(disk.memory)[:-1] == path.read_bytes()[512:1024]
     assert path.read_bytes()[1024:1536] == b"m" * 512

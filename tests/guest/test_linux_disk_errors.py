@@ -1,0 +1,191 @@
+"""A Linux guest writes records to a disk whose host runs out of space, or fails.
+
+The machine stops, and goes on when that is mended. The guest sees no error, and all of its records are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import resource
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.initrd import make_initrd
+from tests.support.kernel import need_busybox, need_kernel
+from tests.support.linux_guest import until
+from tests.support.need import need
+
+import varan
+import varan.block
+from varan.api.events import BlockIoError, Stop
+from varan.api.values import BlockdevOnError, BlockErrorAction, IoOperationType, RunState
+from varan.embed.local import EventListener
+from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
+
+pytestmark = [pytest.mark.linux, pytest.mark.timeout(180)]
+
+MIB = 1 << 20
+PATIENCE = 90
+RECORD = 64 << 10
+WRITERS, RECORDS = 3, 16
+SCRIPT = f"""
+write() {{
+    i=0
+    while [ $i -lt {RECORDS} ]; do
+        at=$(($1 * {RECORDS} + i)); i=$((i + 1))
+        seq $((at * 1000)) 999999 | head -c {RECORD} > /tmp/record$1
+        dd if=/tmp/record$1 of=/dev/vda bs=64k seek=$at conv=notrunc,fsync oflag=direct 2>/dev/null || echo GUEST-ERROR
+    done
+}}
+for writer in 0 1 2; do write $writer & done
+wait
+dmesg | grep -i 'error' && echo GUEST-ERROR
+dd if=/dev/vda bs=64k count={WRITERS * RECORDS} iflag=direct 2>/dev/null | md5sum
+echo THE-END
+"""
+
+
+def expected() -> bytes:
+    """What is on the disk in the end."""
+    records = []
+    for at in range(WRITERS * RECORDS):
+        numbers = range(at * 1000, at * 1000 + RECORD // 2)
+        records.append("".join(f"{number}\n" for number in numbers).encode()[:RECORD])
+    return b"".join(records)
+
+
+@asynccontextmanager
+async def writing(
+    folder: Path, source: dict[str, Any], **policies: BlockdevOnError
+) -> AsyncIterator[tuple[varan.Machine, EventListener]]:
+    """A guest that writes its records to `source`."""
+    initrd = folder / "initrd"
+    initrd.write_bytes(make_initrd(SCRIPT, need_busybox(), modules=("virtio_pci", "virtio_blk")))
+    spec = MachineSpec(
+        memory=256 * MIB,
+        accelerators=(("unicorn", {}),),
+        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append="console=ttyS0 panic=-1 quiet"),
+        serials=("serial0",),
+        drives=(DriveSpec("d0", source, **policies),),
+        devices=(DeviceSpec("virtio-blk-pci", settings={"drive": "d0", "num-queues": 2}),),
+    )
+    async with varan.Machine(spec=spec) as vm, vm.qmp.listen() as listener:
+        await vm.start()
+        yield vm, listener
+
+
+async def stopped(vm: varan.Machine, listener: EventListener) -> BlockIoError:
+    """The machine has stopped for an error: the first one."""
+    error = await until(listener, BlockIoError)
+    assert error.action is BlockErrorAction.STOP
+    assert error.device == "d0"
+    await until(listener, Stop)
+    assert (await vm.qmp.query_status()).status is RunState.IO_ERROR
+    return error
+
+
+async def finished(vm: varan.Machine) -> None:
+    """The guest has written and read its records, and saw no error."""
+    await vm.serial.expect("THE-END", timeout=PATIENCE)
+    text = vm.serial.text
+    assert "GUEST-ERROR" not in text
+    assert hashlib.md5(expected()).hexdigest() in text
+
+
+@contextmanager
+def small_file_system(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of `size` bytes."""
+    place = folder / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    need(mounted.returncode == 0, "file systems can only be mounted by root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("format", ["raw", "qcow2"])
+async def test_a_full_file_system_stops_the_machine_until_there_is_space(tmp_path: Path, format: str) -> None:
+    with small_file_system(tmp_path, 4 * MIB) as small:
+        image, filler = str(small / "disk"), small / "filler"
+        await varan.block.create(image, 8 * MIB, format=format)
+        filler.write_bytes(bytes(3 * MIB))
+        async with writing(tmp_path, {"driver": format, "file.filename": image}) as (vm, listener):
+            for left in (2 * MIB, 0):
+                error = await stopped(vm, listener)
+                assert (error.operation, error.nospace) == (IoOperationType.WRITE, True)
+                assert error.reason == "No space left on device"
+                with filler.open("r+b") as file:
+                    file.truncate(left)
+                await vm.resume()
+            await finished(vm)
+        async with varan.block.open(image, format=format, read_only=True) as disk:
+            assert await disk.read(0, WRITERS * RECORDS * RECORD) == expected()
+
+
+async def test_without_space_made_it_stops_again(tmp_path: Path) -> None:
+    with small_file_system(tmp_path, MIB) as small:
+        image = str(small / "disk")
+        await varan.block.create(image, 8 * MIB, format="raw")
+        async with writing(tmp_path, {"driver": "raw", "file.filename": image}) as (vm, listener):
+            await stopped(vm, listener)
+            await vm.resume()
+            await stopped(vm, listener)
+            subprocess.run(["mount", "-o", f"remount,size={8 * MIB}", str(small)], check=True)
+            await vm.resume()
+            await finished(vm)
+
+
+async def test_a_file_that_may_not_grow_wants_for_space_too(tmp_path: Path) -> None:
+    image = str(tmp_path / "disk")
+    await varan.block.create(image, 8 * MIB, format="qcow2")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    source = {"driver": "qcow2", "file.filename": image}
+    async with writing(tmp_path, source) as (vm, listener):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))
+        try:
+            assert (await stopped(vm, listener)).reason == "File too large"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await vm.resume()
+        await finished(vm)
+
+
+@pytest.mark.parametrize("iotype", ["read", "write", "flush"])
+async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path: Path, iotype: str) -> None:
+    base = tmp_path / "base"
+    base.write_bytes(bytes(8 * MIB))
+    image = str(tmp_path / "disk")
+    await varan.block.create(image, 8 * MIB, format="qcow2", backing_file=str(base), backing_fmt="raw")
+    rules = [{"event": "none", "iotype": iotype, "errno": "EIO", "once": True}] * 4
+    faulty = {"driver": "blkdebug", "inject-error": rules}
+    if iotype == "read":
+        # The guest reads through the backing file whose reads fail.
+        below = {"driver": "raw", "file": faulty | {"image.filename": str(base)}}
+        source: dict[str, Any] = {"driver": "qcow2", "file.filename": image, "backing": below}
+    else:
+        source = {"driver": "qcow2", "file": faulty | {"image.filename": image}}
+    stop = {"rerror": BlockdevOnError.STOP, "werror": BlockdevOnError.STOP}
+    operation = IoOperationType.READ if iotype == "read" else IoOperationType.WRITE
+    async with writing(tmp_path, source, **stop) as (vm, listener):
+        ended = asyncio.create_task(finished(vm))
+        failures = 0
+        while True:
+            stop_seen = asyncio.create_task(until(listener, BlockIoError))
+            await asyncio.wait([ended, stop_seen], return_when=asyncio.FIRST_COMPLETED)
+            if not stop_seen.done():
+                stop_seen.cancel()
+                break
+            assert stop_seen.result().operation is operation
+            failures += 1
+            await vm.resume()
+        await ended
+        assert failures == len(rules)
