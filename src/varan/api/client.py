@@ -863,40 +863,6 @@ class Commands(abc.ABC):
         result: list[MouseInfo] = await self.call(COMMANDS["query-mice"], None)
         return result
 
-    async def blockdev_add(self, arguments: dict[str, Any]) -> None:
-        """Open a block node. It stays until `blockdev-del`.
-
-        Further members are the driver's options; children ("file", "backing") are given as options in turn
-        or as the name of a node that is open.
-
-        driver: a format, protocol or filter
-
-        node_name: its name
-
-        Errors: - If it cannot be opened, or the name is taken, GenericError
-        """
-        await self.execute("blockdev-add", arguments)
-
-    async def blockdev_del(self, node_name: str) -> None:
-        """Close a node that `blockdev-add` has opened.
-
-        node_name: the node
-
-        Errors: - If there is no such node, or it is in use, GenericError
-        """
-        await self.call(COMMANDS["blockdev-del"], BlockdevDelArguments(node_name=node_name))
-
-    async def blockdev_reopen(self, options: list[Any]) -> None:
-        """Give nodes other options: whether they are read-only, what becomes of discards and of written
-        zeros, and which node is their backing file. Either all of them change or none does.
-
-        options: for each node its driver, its name and all of its options, as `blockdev-add` takes them;
-        others than those named above must be as they are
-
-        Errors: - If there is no such node, or an option cannot change, GenericError
-        """
-        await self.call(COMMANDS["blockdev-reopen"], BlockdevReopenArguments(options=options))
-
     async def query_block_jobs(self) -> list[BlockJobInfo]:
         """List the jobs that work on block nodes.
 
@@ -1210,6 +1176,40 @@ class Commands(abc.ABC):
         Errors: - If there is no such job, DeviceNotActive
         """
         await self.call(COMMANDS["block-job-finalize"], BlockJobFinalizeArguments(id=id))
+
+    async def blockdev_add(self, arguments: dict[str, Any]) -> None:
+        """Open a block node. It stays until `blockdev-del`.
+
+        Further members are the driver's options; children ("file", "backing") are given as options in turn
+        or as the name of a node that is open.
+
+        driver: a format, protocol or filter
+
+        node_name: its name
+
+        Errors: - If it cannot be opened, or the name is taken, GenericError
+        """
+        await self.execute("blockdev-add", arguments)
+
+    async def blockdev_del(self, node_name: str) -> None:
+        """Close a node that `blockdev-add` has opened.
+
+        node_name: the node
+
+        Errors: - If there is no such node, or it is in use, GenericError
+        """
+        await self.call(COMMANDS["blockdev-del"], BlockdevDelArguments(node_name=node_name))
+
+    async def blockdev_reopen(self, options: list[Any]) -> None:
+        """Give nodes other options: whether they are read-only, what becomes of discards and of written
+        zeros, and which node is their backing file. Either all of them change or none does.
+
+        options: for each node its driver, its name and all of its options, as `blockdev-add` takes them;
+        others than those named above must be as they are
+
+        Errors: - If there is no such node, or an option cannot change, GenericError
+        """
+        await self.call(COMMANDS["blockdev-reopen"], BlockdevReopenArguments(options=options))
 
     async def eject(
         self,

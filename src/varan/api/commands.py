@@ -294,18 +294,6 @@ class InputSendEventArguments(Struct, kw_only=True, omit_defaults=True, forbid_u
     """what the user did"""
 
 
-class BlockdevDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    node_name: str = field(name="node-name")
-    """the node"""
-
-
-class BlockdevReopenArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    options: list[Any]
-    """for each node its driver, its name and all of its options, as `blockdev-add` takes them; others than
-    those named above must be as they are
-    """
-
-
 class BlockStreamArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     job_id: str | UnsetType = field(default=UNSET, name="job-id")
     """id of the job, the device's name unless given (since 2.7)"""
@@ -447,6 +435,18 @@ class BlockJobDismissArguments(Struct, kw_only=True, omit_defaults=True, forbid_
 class BlockJobFinalizeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     id: str
     """the job"""
+
+
+class BlockdevDelArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    node_name: str = field(name="node-name")
+    """the node"""
+
+
+class BlockdevReopenArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    options: list[Any]
+    """for each node its driver, its name and all of its options, as `blockdev-add` takes them; others than
+    those named above must be as they are
+    """
 
 
 class EjectArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -809,14 +809,6 @@ COMMANDS: dict[str, CommandInfo] = {
         since="2.6",
     ),
     "query-mice": CommandInfo("query-mice", "query_mice", returns=list[MouseInfo], since="0.14"),
-    "blockdev-add": CommandInfo("blockdev-add", "blockdev_add", raw=True, since="2.9"),
-    "blockdev-del": CommandInfo("blockdev-del", "blockdev_del", arguments=BlockdevDelArguments, since="2.9"),
-    "blockdev-reopen": CommandInfo(
-        "blockdev-reopen",
-        "blockdev_reopen",
-        arguments=BlockdevReopenArguments,
-        since="6.1",
-    ),
     "query-block-jobs": CommandInfo(
         "query-block-jobs",
         "query_block_jobs",
@@ -914,6 +906,14 @@ COMMANDS: dict[str, CommandInfo] = {
         "block_job_finalize",
         arguments=BlockJobFinalizeArguments,
         since="2.12",
+    ),
+    "blockdev-add": CommandInfo("blockdev-add", "blockdev_add", raw=True, since="2.9"),
+    "blockdev-del": CommandInfo("blockdev-del", "blockdev_del", arguments=BlockdevDelArguments, since="2.9"),
+    "blockdev-reopen": CommandInfo(
+        "blockdev-reopen",
+        "blockdev_reopen",
+        arguments=BlockdevReopenArguments,
+        since="6.1",
     ),
     "eject": CommandInfo("eject", "eject", arguments=EjectArguments, since="0.14"),
     "change": CommandInfo("change", "change", arguments=ChangeArguments, since="0.14", removed="6.0"),
@@ -1127,12 +1127,6 @@ class Signatures(Protocol):
 
     async def query_mice(self) -> list[MouseInfo]: ...
 
-    async def blockdev_add(self, arguments: dict[str, Any]) -> None: ...
-
-    async def blockdev_del(self, node_name: str) -> None: ...
-
-    async def blockdev_reopen(self, options: list[Any]) -> None: ...
-
     async def query_block_jobs(self) -> list[BlockJobInfo]: ...
 
     async def block_stream(
@@ -1209,6 +1203,12 @@ class Signatures(Protocol):
     async def block_job_dismiss(self, id: str) -> None: ...
 
     async def block_job_finalize(self, id: str) -> None: ...
+
+    async def blockdev_add(self, arguments: dict[str, Any]) -> None: ...
+
+    async def blockdev_del(self, node_name: str) -> None: ...
+
+    async def blockdev_reopen(self, options: list[Any]) -> None: ...
 
     async def eject(
         self,

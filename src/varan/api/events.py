@@ -247,6 +247,24 @@ class BlockJobPending(Event, kw_only=True):
     """the job"""
 
 
+class BlockIoError(Event, kw_only=True):
+    """A request of the guest to a disk failed."""
+
+    NAME: ClassVar[str] = "BLOCK_IO_ERROR"
+    device: str
+    """the drive's id, empty for a device that names a block node"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """the block node that the device uses (since 2.8)"""
+    operation: IoOperationType
+    """whether it was a read; flushes and discards count as writes"""
+    action: BlockErrorAction
+    """what was done about it; after `stop` the event STOP follows, and `cont` tries the request again"""
+    nospace: bool | UnsetType = UNSET
+    """whether it failed for want of space; absent where no error makes the machine stop (since 2.2)"""
+    reason: str
+    """what went wrong, for people (since 2.2)"""
+
+
 class DeviceTrayMoved(Event, kw_only=True):
     """The tray of a device with a removable medium has moved, because the guest or a user wanted it."""
 
@@ -282,5 +300,6 @@ EVENTS: dict[str, type[Event]] = {
     "BLOCK_JOB_ERROR": BlockJobError,
     "BLOCK_JOB_READY": BlockJobReady,
     "BLOCK_JOB_PENDING": BlockJobPending,
+    "BLOCK_IO_ERROR": BlockIoError,
     "DEVICE_TRAY_MOVED": DeviceTrayMoved,
 }

@@ -6,6 +6,9 @@ from msgspec import UNSET
 from tests.support.fake_machine import FakeMachine
 from tests.support.job_bench import make_chain
 
+from varan.api.events import BlockIoError, Event
+from varan.api.values import BlockDeviceIoStatus, BlockdevOnError, BlockErrorAction
+from varan.block.base import BlockError, ErrorKind
 from varan.commands import block_query as commands
 from varan.machine.spec import DriveSpec
 
@@ -62,6 +65,27 @@ async def test_a_device_over_a_node_is_named_by_its_place(machine: FakeMachine, 
     assert (stats.device, stats.qdev, stats.node_name) == ("", "/machine/peripheral/vda", "n0")
     await backend.detach()
     assert await commands.query_block(machine) == []
+
+
+async def test_a_disk_whose_errors_can_stop_the_machine_has_an_io_status(machine: FakeMachine, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1024))
+    source = {"filename": f"{tmp_path}/disk"}
+    for id, policy in (("stops", BlockdevOnError.AUTO), ("tells", BlockdevOnError.REPORT)):
+        await machine.drives.open(DriveSpec(id, {**source, "read-only": True}, "raw", werror=policy))
+    assert [info.io_status for info in await commands.query_block(machine)] == [UNSET, UNSET]
+    events: list[Event] = []
+    machine.events.subscribe(lambda event, *when: events.append(event))
+    full = BlockError(ErrorKind.NO_SPACE, "full", where="disk")
+    for backend in machine.drives.backends.values():
+        backend.attach("the test", write=False, device=Disk())
+        backend.decide(full, is_read=False)
+    assert [info.io_status for info in await commands.query_block(machine)] == [BlockDeviceIoStatus.NOSPACE, UNSET]
+    stopped, reported = (event for event in events if isinstance(event, BlockIoError))
+    assert (stopped.device, stopped.action, stopped.nospace) == ("stops", BlockErrorAction.STOP, True)
+    assert (reported.device, reported.action, reported.nospace) == ("tells", BlockErrorAction.REPORT, UNSET)
+    assert stopped.reason == "full"
+    machine.retry()
+    assert [info.io_status for info in await commands.query_block(machine)] == [BlockDeviceIoStatus.OK, UNSET]
 
 
 async def test_counters_are_the_drives_and_ends_of_writes_the_nodes(machine: FakeMachine, tmp_path: Path) -> None:
