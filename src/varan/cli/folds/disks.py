@@ -68,6 +68,7 @@ def fold_drive(builder: Builder, value: str) -> None:
     if "driver" in arguments and "format" in arguments:
         raise UsageError("Cannot specify both 'driver' and 'format'")
     interface = arguments.take_choice("if", INTERFACES) or "ide"
+    policies = [_policy(arguments, name, interface) for name in ("rerror", "werror")]
     media = arguments.take_choice("media", ("disk", "cdrom"))
     if interface in _ABSENT:
         raise UsageError(
@@ -75,7 +76,6 @@ def fold_drive(builder: Builder, value: str) -> None:
         )
     if media == "cdrom":
         raise UsageError("media=cdrom is not supported yet: there are no optical drives")
-    policies = [_policy(arguments, name, interface) for name in ("rerror", "werror")]
     index = arguments.take_number("index")
     number = _number(builder, interface, index)
     spec = replace(_drive(arguments, f"{interface}{number}"), rerror=policies[0], werror=policies[1])
