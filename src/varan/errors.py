@@ -76,9 +76,14 @@ class DeviceNotFound(QmpError):
 class NodeNotFound(DeviceNotFound):
     """Neither a device nor a block node: a `DeviceNotFound` that later protocols count among the general errors."""
 
-    template = "Cannot find device='{device}' nor node-name='{device}'"
+    template = "Cannot find device='{device}' nor node-name='{node}'"
     class_name = "DeviceNotFound"
     lasting_class = "GenericError"
+
+    def __init__(self, device: str, node: str | None = None) -> None:
+        """`node`: where a name of its own was asked for."""
+        QmpError.__init__(self, device=device, node=device if node is None else node)
+        self.data = {"device": device or node}
 
 
 class BaseNotFound(QmpError):
@@ -206,6 +211,14 @@ class FeatureDisabled(QmpError):
         super().__init__(name=name)
 
 
+class InvalidBlockFormat(QmpError):
+    template = "Unknown {what} '{name}'"
+
+    def __init__(self, name: str, what: str = "file format") -> None:
+        super().__init__(name=name, what=what)
+        self.data = {"name": name}
+
+
 class InvalidParameter(QmpError):
     template = "Invalid parameter '{name}'"
 
@@ -284,13 +297,23 @@ class NotSupported(QmpError):
 
 
 class OpenFileFailed(QmpError):
-    """A host file could not be opened; `detail` is the host's own words."""
+    """A host file could not be opened; `detail` is the host's own words, `whole` a sentence that stands for itself."""
 
     template = "Could not open '{filename}'{suffix}"
 
-    def __init__(self, filename: str, detail: str = "") -> None:
+    def __init__(self, filename: str, detail: str = "", *, whole: str | None = None) -> None:
         super().__init__(filename=filename, suffix=f": {detail}" if detail else "")
         self.data = {"filename": filename}
+        if whole is not None:
+            self.args = (whole,)
+
+
+class CreateFileFailed(OpenFileFailed):
+    """A host file could not be made."""
+
+    template = "Could not create '{filename}'{suffix}"
+    class_name = "OpenFileFailed"
+    lasting_class = "GenericError"
 
 
 class PermissionDenied(QmpError):

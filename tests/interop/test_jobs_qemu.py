@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from qemu.qmp import EventListener, ExecuteError, QMPClient
 from tests.support.image_tools import qemu
 from tests.support.job_bench import SIZE, make_chain
+from tests.support.two_monitors import QEMU, VARAN, answers
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
-VARAN = str(Path(sys.executable).with_name("varan-system-x86_64"))
 SLOW = {"device": "d0", "speed": 100_000}
 T2 = {"driver": "qcow2", "node-name": "t2", "file": {"driver": "file", "filename": "t2.qcow2"}}
 ALONG = {"device": "j"}
@@ -79,66 +76,16 @@ COMMANDS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def answers(program: str, directory: Path) -> list[Any]:
-    """Each command's error, and what followed; what QEMU's pauses of its own tell is left out."""
+async def replies(program: str, directory: Path) -> list[Any]:
+    """What a monitor over a chain of images answers to all of it."""
     directory.mkdir()
     await make_chain(directory, ["base.raw", "mid.qcow2", "top.qcow2"])
     qemu().img("create", "-q", "-f", "qcow2", str(directory / "t2.qcow2"), str(SIZE))
-    socket = directory / "qmp"
-    words = [program, "-M", "none", "-nodefaults", "-display", "none"]
-    words += ["-drive", "if=none,id=d0,file=top.qcow2,format=qcow2", "-qmp", f"unix:{socket},server=on,wait=off"]
-    client = QMPClient("test")
-    process = await asyncio.create_subprocess_exec(*words, cwd=directory, stdout=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(30):
-            while not socket.exists():
-                await asyncio.sleep(0.02)
-        await client.connect(str(socket))
-        listener = EventListener()
-        client.register_listener(listener)
-        found: list[Any] = []
-        for name, arguments in COMMANDS:
-            found.append((name, arguments, await _error(client, name, arguments), await _events(client, listener)))
-        return found
-    finally:
-        await client.disconnect()
-        process.kill()
-        await process.wait()
-
-
-async def _error(client: QMPClient, name: str, arguments: dict[str, Any]) -> Any:
-    try:
-        await client.execute(name, arguments)
-    except ExecuteError as error:
-        return error.error_class, str(error)
-    return None
-
-
-async def _events(client: QMPClient, listener: EventListener) -> list[Any]:
-    """What is told until the jobs have nothing more to tell: they stand still, wait, or go at a limited speed."""
-    async with asyncio.timeout(30):
-        while any(
-            job["status"] in ("created", "running", "waiting", "aborting") and (job["speed"] == 0 or job["paused"])
-            for job in await client.execute("query-block-jobs")
-        ):
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
-    told: list[Any] = []
-    while not listener.empty():
-        event = await listener.get()
-        data = {key: value for key, value in event["data"].items() if key not in ("offset", "len")}
-        told.append((event["event"], data))
-    pause = [("JOB_STATUS_CHANGE", "paused"), ("JOB_STATUS_CHANGE", "running")]
-    kept: list[Any] = []
-    for one in told:
-        kept.append(one)
-        if [(name, data.get("status")) for name, data in kept[-2:]] == pause:
-            del kept[-2:]
-    return kept
+    return await answers(program, directory, ["if=none,id=d0,file=top.qcow2,format=qcow2"], COMMANDS)
 
 
 async def test_commands_are_answered_as_by_qemu(tmp_path: Path) -> None:
-    theirs = await answers("qemu-system-x86_64", tmp_path / "qemu")
-    ours = await answers(VARAN, tmp_path / "varan")
+    theirs = await replies(QEMU, tmp_path / "qemu")
+    ours = await replies(VARAN, tmp_path / "varan")
     for expected, found in zip(theirs, ours, strict=True):
         assert found == expected

@@ -190,9 +190,19 @@ async def a_bench(
 ) -> AsyncIterator[Bench]:
     """A bench over a new chain of images; `source` opens it in a way of its own."""
     content = await make_chain(directory, names, seed=seed)
-    graph = Graph()
     format = names[-1].rpartition(".")[2]
     opened = source or {"driver": format, "file.filename": str(directory / names[-1])}
+    async with a_bench_again(directory, content, source=opened, seed=seed) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def a_bench_again(
+    directory: Path, content: bytes, *, seed: int = 1, source: dict[str, Any] | None = None
+) -> AsyncIterator[Bench]:
+    """A bench over images that are there, `top.qcow2` unless `source` says another, which shows `content`."""
+    graph = Graph()
+    opened = source or {"driver": "qcow2", "file.filename": str(directory / "top.qcow2")}
     node = await graph.open(opened, user=None)
     backend = BlockBackend(graph, "disk0", node)
     backend.keep()

@@ -35,6 +35,10 @@ from .commands import (
     BlockdevOpenTrayArguments,
     BlockdevRemoveMediumArguments,
     BlockdevReopenArguments,
+    BlockdevSnapshotArguments,
+    BlockdevSnapshotDeleteInternalSyncArguments,
+    BlockdevSnapshotInternalSyncArguments,
+    BlockdevSnapshotSyncArguments,
     ChangeArguments,
     CpuArguments,
     DeviceDelArguments,
@@ -68,12 +72,17 @@ from .commands import (
     SendKeyArguments,
     SetActionArguments,
     SetLinkArguments,
+    TransactionArguments,
     WatchdogSetActionArguments,
 )
 from .values import (
     AnnounceParameters,
     BalloonInfo,
     BlockDeviceInfo,
+    BlockDirtyBitmap,
+    BlockDirtyBitmapAdd,
+    BlockDirtyBitmapMerge,
+    BlockDirtyBitmapSha256,
     BlockIOThrottle,
     BlockInfo,
     BlockJobInfo,
@@ -107,6 +116,7 @@ from .values import (
     MouseInfo,
     NameInfo,
     Netdev,
+    NewImageMode,
     ObjectOptions,
     ObjectPropertyInfo,
     ObjectTypeInfo,
@@ -117,8 +127,11 @@ from .values import (
     RxFilterInfo,
     SchemaInfo,
     ShutdownAction,
+    SnapshotInfo,
     StatusInfo,
     TargetInfo,
+    TransactionAction,
+    TransactionProperties,
     UuidInfo,
     VersionInfo,
     WatchdogAction,
@@ -1422,4 +1435,167 @@ class Commands(abc.ABC):
         await self.call(
             COMMANDS["block_passwd"],
             BlockPasswdArguments(device=UNSET if device is None else device, node_name=UNSET if node_name is None else node_name, password=password),
+        )
+
+    async def blockdev_snapshot_sync(
+        self,
+        snapshot_file: str,
+        device: str | None = None,
+        node_name: str | None = None,
+        snapshot_node_name: str | None = None,
+        format: str | None = None,
+        mode: NewImageMode | None = None,
+    ) -> None:
+        """Keep a disk as it is now: a new image takes its place, with the image that it has used as the
+        backing file. The guest sees the same bytes and goes on writing, into the new image.
+
+        device: the device
+
+        node_name: the node, instead of a device (since 2.0)
+
+        snapshot_file: name of the file
+
+        snapshot_node_name: name of the new node (since 2.0)
+
+        format: format of the new image, `qcow2` unless given
+
+        mode: whether the file holds an image already, `absolute-paths` unless given (since 1.1)
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the file cannot be made or opened, OpenFileFailed
+        - If there is no such format, InvalidBlockFormat
+        """
+        await self.call(
+            COMMANDS["blockdev-snapshot-sync"],
+            BlockdevSnapshotSyncArguments(device=UNSET if device is None else device, node_name=UNSET if node_name is None else node_name, snapshot_file=snapshot_file, snapshot_node_name=UNSET if snapshot_node_name is None else snapshot_node_name, format=UNSET if format is None else format, mode=UNSET if mode is None else mode),
+        )
+
+    async def blockdev_snapshot(self, node: str, overlay: str) -> None:
+        """Keep a disk as it is now: an open node takes its place and has it as the backing file.
+
+        node: device or node that is kept as it is
+
+        overlay: node that takes its place; it has no backing file
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If another job works on it, DeviceInUse
+        """
+        await self.call(COMMANDS["blockdev-snapshot"], BlockdevSnapshotArguments(node=node, overlay=overlay))
+
+    async def blockdev_snapshot_internal_sync(self, device: str, name: str) -> None:
+        """Keep a disk as it is now in its own image, whose format must know snapshots.
+
+        device: device or node
+
+        name: what the snapshot is called; no other one of the image may be
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If the image cannot have it, or has one of that name, GenericError
+        """
+        await self.call(
+            COMMANDS["blockdev-snapshot-internal-sync"],
+            BlockdevSnapshotInternalSyncArguments(device=device, name=name),
+        )
+
+    async def blockdev_snapshot_delete_internal_sync(
+        self,
+        device: str,
+        id: str | None = None,
+        name: str | None = None,
+    ) -> SnapshotInfo:
+        """Delete a snapshot from an image. Where both are given the snapshot has that id and that name.
+
+        device: device or node
+
+        id: the snapshot's id
+
+        name: the snapshot's name
+
+        Returns: what has been deleted
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If there is no such snapshot, GenericError
+        """
+        result: SnapshotInfo = await self.call(
+            COMMANDS["blockdev-snapshot-delete-internal-sync"],
+            BlockdevSnapshotDeleteInternalSyncArguments(device=device, id=UNSET if id is None else id, name=UNSET if name is None else name),
+        )
+        return result
+
+    async def block_dirty_bitmap_add(self, arguments: BlockDirtyBitmapAdd) -> None:
+        """Record from now on which parts of a disk are written, all being clean now.
+
+        Errors:
+        - If there is no such node, DeviceNotFound
+        - If the name is taken, or the image cannot store it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-add"], arguments)
+
+    async def block_dirty_bitmap_remove(self, arguments: BlockDirtyBitmap) -> None:
+        """Forget a dirty bitmap, in the image as well.
+
+        Errors: - If there is no such bitmap, or an operation uses it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-remove"], arguments)
+
+    async def block_dirty_bitmap_clear(self, arguments: BlockDirtyBitmap) -> None:
+        """Mark everything clean in a dirty bitmap.
+
+        Errors: - If there is no such bitmap, or an operation uses it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-clear"], arguments)
+
+    async def block_dirty_bitmap_enable(self, arguments: BlockDirtyBitmap) -> None:
+        """Record writes in a dirty bitmap.
+
+        Errors: - If there is no such bitmap, or an operation uses it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-enable"], arguments)
+
+    async def block_dirty_bitmap_disable(self, arguments: BlockDirtyBitmap) -> None:
+        """Record no writes in a dirty bitmap.
+
+        Errors: - If there is no such bitmap, or an operation uses it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-disable"], arguments)
+
+    async def block_dirty_bitmap_merge(self, arguments: BlockDirtyBitmapMerge) -> None:
+        """Mark in a dirty bitmap what others have marked.
+
+        Errors: - If there is no such bitmap, or an operation uses it, GenericError
+        """
+        await self.call(COMMANDS["block-dirty-bitmap-merge"], arguments)
+
+    async def x_debug_block_dirty_bitmap_sha256(self, arguments: BlockDirtyBitmap) -> BlockDirtyBitmapSha256:
+        """The sum of a dirty bitmap's bits, for tests.
+
+        Returns: the sum
+
+        Errors: - If there is no such bitmap, GenericError
+        """
+        result: BlockDirtyBitmapSha256 = await self.call(COMMANDS["x-debug-block-dirty-bitmap-sha256"], arguments)
+        return result
+
+    async def transaction(
+        self,
+        actions: list[TransactionAction],
+        properties: TransactionProperties | None = None,
+    ) -> None:
+        """Do several things to any number of disks at one moment, or none of them: when one fails all disks
+        are as they were, and files that were made for it are gone. Nobody writes to the disks concerned
+        meanwhile.
+
+        actions: what is done, in this order
+
+        properties: how that is to be understood (since 2.5)
+
+        Errors: - If an action fails, what its command answers
+        """
+        await self.call(
+            COMMANDS["transaction"],
+            TransactionArguments(actions=actions, properties=UNSET if properties is None else properties),
         )

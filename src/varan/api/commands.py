@@ -13,6 +13,10 @@ from .values import (
     AnnounceParameters,
     BalloonInfo,
     BlockDeviceInfo,
+    BlockDirtyBitmap,
+    BlockDirtyBitmapAdd,
+    BlockDirtyBitmapMerge,
+    BlockDirtyBitmapSha256,
     BlockIOThrottle,
     BlockInfo,
     BlockJobInfo,
@@ -47,6 +51,7 @@ from .values import (
     MouseInfo,
     NameInfo,
     Netdev,
+    NewImageMode,
     ObjectOptions,
     ObjectPropertyInfo,
     ObjectTypeInfo,
@@ -57,8 +62,11 @@ from .values import (
     RxFilterInfo,
     SchemaInfo,
     ShutdownAction,
+    SnapshotInfo,
     StatusInfo,
     TargetInfo,
+    TransactionAction,
+    TransactionProperties,
     UInt32,
     UuidInfo,
     VersionInfo,
@@ -529,6 +537,51 @@ class BlockPasswdArguments(Struct, kw_only=True, omit_defaults=True, forbid_unkn
     """the password"""
 
 
+class BlockdevSnapshotSyncArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the device"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """the node, instead of a device (since 2.0)"""
+    snapshot_file: str = field(name="snapshot-file")
+    """name of the file"""
+    snapshot_node_name: str | UnsetType = field(default=UNSET, name="snapshot-node-name")
+    """name of the new node (since 2.0)"""
+    format: str | UnsetType = UNSET
+    """format of the new image, `qcow2` unless given"""
+    mode: NewImageMode | UnsetType = UNSET
+    """whether the file holds an image already, `absolute-paths` unless given (since 1.1)"""
+
+
+class BlockdevSnapshotArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    node: str
+    """device or node that is kept as it is"""
+    overlay: str
+    """node that takes its place; it has no backing file"""
+
+
+class BlockdevSnapshotInternalSyncArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """device or node"""
+    name: str
+    """what the snapshot is called; no other one of the image may be"""
+
+
+class BlockdevSnapshotDeleteInternalSyncArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str
+    """device or node"""
+    id: str | UnsetType = UNSET
+    """the snapshot's id"""
+    name: str | UnsetType = UNSET
+    """the snapshot's name"""
+
+
+class TransactionArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    actions: list[TransactionAction]
+    """what is done, in this order"""
+    properties: TransactionProperties | UnsetType = UNSET
+    """how that is to be understood (since 2.5)"""
+
+
 COMMANDS: dict[str, CommandInfo] = {
     "qmp_capabilities": CommandInfo(
         "qmp_capabilities",
@@ -976,6 +1029,82 @@ COMMANDS: dict[str, CommandInfo] = {
         since="0.14",
         removed="6.0",
     ),
+    "blockdev-snapshot-sync": CommandInfo(
+        "blockdev-snapshot-sync",
+        "blockdev_snapshot_sync",
+        arguments=BlockdevSnapshotSyncArguments,
+        since="0.14",
+    ),
+    "blockdev-snapshot": CommandInfo(
+        "blockdev-snapshot",
+        "blockdev_snapshot",
+        arguments=BlockdevSnapshotArguments,
+        since="2.5",
+    ),
+    "blockdev-snapshot-internal-sync": CommandInfo(
+        "blockdev-snapshot-internal-sync",
+        "blockdev_snapshot_internal_sync",
+        arguments=BlockdevSnapshotInternalSyncArguments,
+        since="1.7",
+    ),
+    "blockdev-snapshot-delete-internal-sync": CommandInfo(
+        "blockdev-snapshot-delete-internal-sync",
+        "blockdev_snapshot_delete_internal_sync",
+        arguments=BlockdevSnapshotDeleteInternalSyncArguments,
+        returns=SnapshotInfo,
+        since="1.7",
+    ),
+    "block-dirty-bitmap-add": CommandInfo(
+        "block-dirty-bitmap-add",
+        "block_dirty_bitmap_add",
+        arguments=BlockDirtyBitmapAdd,
+        boxed=True,
+        since="2.4",
+    ),
+    "block-dirty-bitmap-remove": CommandInfo(
+        "block-dirty-bitmap-remove",
+        "block_dirty_bitmap_remove",
+        arguments=BlockDirtyBitmap,
+        boxed=True,
+        since="2.4",
+    ),
+    "block-dirty-bitmap-clear": CommandInfo(
+        "block-dirty-bitmap-clear",
+        "block_dirty_bitmap_clear",
+        arguments=BlockDirtyBitmap,
+        boxed=True,
+        since="2.4",
+    ),
+    "block-dirty-bitmap-enable": CommandInfo(
+        "block-dirty-bitmap-enable",
+        "block_dirty_bitmap_enable",
+        arguments=BlockDirtyBitmap,
+        boxed=True,
+        since="4.0",
+    ),
+    "block-dirty-bitmap-disable": CommandInfo(
+        "block-dirty-bitmap-disable",
+        "block_dirty_bitmap_disable",
+        arguments=BlockDirtyBitmap,
+        boxed=True,
+        since="4.0",
+    ),
+    "block-dirty-bitmap-merge": CommandInfo(
+        "block-dirty-bitmap-merge",
+        "block_dirty_bitmap_merge",
+        arguments=BlockDirtyBitmapMerge,
+        boxed=True,
+        since="4.0",
+    ),
+    "x-debug-block-dirty-bitmap-sha256": CommandInfo(
+        "x-debug-block-dirty-bitmap-sha256",
+        "x_debug_block_dirty_bitmap_sha256",
+        arguments=BlockDirtyBitmap,
+        returns=BlockDirtyBitmapSha256,
+        boxed=True,
+        since="2.10",
+    ),
+    "transaction": CommandInfo("transaction", "transaction", arguments=TransactionArguments, since="1.1"),
 }
 
 
@@ -1255,4 +1384,48 @@ class Signatures(Protocol):
         password: str,
         device: str | None = None,
         node_name: str | None = None,
+    ) -> None: ...
+
+    async def blockdev_snapshot_sync(
+        self,
+        snapshot_file: str,
+        device: str | None = None,
+        node_name: str | None = None,
+        snapshot_node_name: str | None = None,
+        format: str | None = None,
+        mode: NewImageMode | None = None,
+    ) -> None: ...
+
+    async def blockdev_snapshot(self, node: str, overlay: str) -> None: ...
+
+    async def blockdev_snapshot_internal_sync(self, device: str, name: str) -> None: ...
+
+    async def blockdev_snapshot_delete_internal_sync(
+        self,
+        device: str,
+        id: str | None = None,
+        name: str | None = None,
+    ) -> SnapshotInfo: ...
+
+    async def block_dirty_bitmap_add(self, arguments: BlockDirtyBitmapAdd) -> None: ...
+
+    async def block_dirty_bitmap_remove(self, arguments: BlockDirtyBitmap) -> None: ...
+
+    async def block_dirty_bitmap_clear(self, arguments: BlockDirtyBitmap) -> None: ...
+
+    async def block_dirty_bitmap_enable(self, arguments: BlockDirtyBitmap) -> None: ...
+
+    async def block_dirty_bitmap_disable(self, arguments: BlockDirtyBitmap) -> None: ...
+
+    async def block_dirty_bitmap_merge(self, arguments: BlockDirtyBitmapMerge) -> None: ...
+
+    async def x_debug_block_dirty_bitmap_sha256(
+        self,
+        arguments: BlockDirtyBitmap,
+    ) -> BlockDirtyBitmapSha256: ...
+
+    async def transaction(
+        self,
+        actions: list[TransactionAction],
+        properties: TransactionProperties | None = None,
     ) -> None: ...

@@ -928,6 +928,44 @@ class BlockdevDetectZeroesOptions(enum.Enum):
     """so, and the space is given back where discards are passed on"""
 
 
+class ActionCompletionMode(enum.Enum):
+    """How the jobs that a transaction starts end."""
+
+    INDIVIDUAL = "individual"
+    """each for itself"""
+    GROUPED = "grouped"
+    """all have their effect or, when one fails or is cancelled, none"""
+
+
+class TransactionActionKind(enum.Enum):
+    """What can be done in a transaction."""
+
+    ABORT = "abort"
+    """fail (since 1.6)"""
+    BLOCK_DIRTY_BITMAP_ADD = "block-dirty-bitmap-add"
+    """as the command (since 2.5)"""
+    BLOCK_DIRTY_BITMAP_REMOVE = "block-dirty-bitmap-remove"
+    """as the command (since 4.2)"""
+    BLOCK_DIRTY_BITMAP_CLEAR = "block-dirty-bitmap-clear"
+    """as the command (since 2.5)"""
+    BLOCK_DIRTY_BITMAP_ENABLE = "block-dirty-bitmap-enable"
+    """as the command (since 4.0)"""
+    BLOCK_DIRTY_BITMAP_DISABLE = "block-dirty-bitmap-disable"
+    """as the command (since 4.0)"""
+    BLOCK_DIRTY_BITMAP_MERGE = "block-dirty-bitmap-merge"
+    """as the command (since 4.0)"""
+    BLOCKDEV_BACKUP = "blockdev-backup"
+    """as the command (since 2.3)"""
+    BLOCKDEV_SNAPSHOT = "blockdev-snapshot"
+    """as the command (since 2.5)"""
+    BLOCKDEV_SNAPSHOT_INTERNAL_SYNC = "blockdev-snapshot-internal-sync"
+    """as the command (since 1.7)"""
+    BLOCKDEV_SNAPSHOT_SYNC = "blockdev-snapshot-sync"
+    """as the command (since 1.1)"""
+    DRIVE_BACKUP = "drive-backup"
+    """as the command (since 1.6)"""
+
+
 class VersionTriple(Output, kw_only=True):
     """A version in three numbers."""
 
@@ -2931,6 +2969,217 @@ class BlockStats(Output, kw_only=True):
     """the image below, or what a filter stands before (since 2.2)"""
 
 
+class BlockdevSnapshotSync(Input, kw_only=True):
+    """Of what, and into which file, a snapshot is made."""
+
+    device: str | UnsetType = UNSET
+    """the device"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """the node, instead of a device (since 2.0)"""
+    snapshot_file: str = field(name="snapshot-file")
+    """name of the file"""
+    snapshot_node_name: str | UnsetType = field(default=UNSET, name="snapshot-node-name")
+    """name of the new node (since 2.0)"""
+    format: str | UnsetType = UNSET
+    """format of the new image, `qcow2` unless given"""
+    mode: NewImageMode | UnsetType = UNSET
+    """whether the file holds an image already, `absolute-paths` unless given"""
+
+
+class BlockdevSnapshot(Input, kw_only=True):
+    """Two nodes of which one comes to stand on the other."""
+
+    node: str
+    """device or node that is kept as it is"""
+    overlay: str
+    """node that takes its place; it has no backing file"""
+
+
+class BlockdevSnapshotInternal(Input, kw_only=True):
+    """A snapshot in an image."""
+
+    device: str
+    """device or node whose image it is in"""
+    name: str
+    """what it is called"""
+
+
+class BlockDirtyBitmap(Input, kw_only=True):
+    """A dirty bitmap, by name."""
+
+    node: str
+    """device or node that it is of"""
+    name: str
+    """its name"""
+
+
+class BlockDirtyBitmapAdd(Input, kw_only=True):
+    """A dirty bitmap that is to be."""
+
+    node: str
+    """device or node that it is of"""
+    name: str
+    """its name, which no other one of the node has"""
+    granularity: UInt32 | UnsetType = UNSET
+    """bytes of one bit, a power of two; by default the image's cluster size, but from 4 KiB to 64 KiB"""
+    persistent: bool | UnsetType = UNSET
+    """whether it is stored in the image, false unless given (since 2.10)"""
+    disabled: bool | UnsetType = UNSET
+    """whether it records nothing, false unless given (since 4.0)"""
+
+
+class BlockDirtyBitmapMerge(Input, kw_only=True):
+    """Bitmaps that are merged."""
+
+    node: str
+    """device or node that the target is of"""
+    target: str
+    """the bitmap that gets the marks of the others"""
+    bitmaps: list[BlockDirtyBitmapMergeSource]
+    """the others, for disks of the same size"""
+
+
+class BlockDirtyBitmapSha256(Output, kw_only=True):
+    """The sum of a bitmap."""
+
+    sha256: str
+    """hexadecimal digits"""
+
+
+class Abort(Input, kw_only=True):
+    """Nothing is to be said of a failure."""
+
+
+class AbortWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: Abort
+    """it"""
+
+
+class BlockDirtyBitmapAddWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockDirtyBitmapAdd
+    """it"""
+
+
+class BlockDirtyBitmapWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockDirtyBitmap
+    """it"""
+
+
+class BlockDirtyBitmapMergeWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockDirtyBitmapMerge
+    """it"""
+
+
+class BlockdevBackupWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockdevBackup
+    """it"""
+
+
+class BlockdevSnapshotWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockdevSnapshot
+    """it"""
+
+
+class BlockdevSnapshotInternalWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockdevSnapshotInternal
+    """it"""
+
+
+class BlockdevSnapshotSyncWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: BlockdevSnapshotSync
+    """it"""
+
+
+class DriveBackupWrapper(Input, kw_only=True):
+    """What an action of that kind takes."""
+
+    data: DriveBackup
+    """it"""
+
+
+class AbortTransactionAction(AbortWrapper, kw_only=True, tag_field="type", tag="abort"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.ABORT
+
+
+class BlockDirtyBitmapAddTransactionAction(BlockDirtyBitmapAddWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-add"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_ADD
+
+
+class BlockDirtyBitmapRemoveTransactionAction(BlockDirtyBitmapWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-remove"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_REMOVE
+
+
+class BlockDirtyBitmapClearTransactionAction(BlockDirtyBitmapWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-clear"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_CLEAR
+
+
+class BlockDirtyBitmapEnableTransactionAction(BlockDirtyBitmapWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-enable"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_ENABLE
+
+
+class BlockDirtyBitmapDisableTransactionAction(BlockDirtyBitmapWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-disable"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_DISABLE
+
+
+class BlockDirtyBitmapMergeTransactionAction(BlockDirtyBitmapMergeWrapper, kw_only=True, tag_field="type", tag="block-dirty-bitmap-merge"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCK_DIRTY_BITMAP_MERGE
+
+
+class BlockdevBackupTransactionAction(BlockdevBackupWrapper, kw_only=True, tag_field="type", tag="blockdev-backup"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCKDEV_BACKUP
+
+
+class BlockdevSnapshotTransactionAction(BlockdevSnapshotWrapper, kw_only=True, tag_field="type", tag="blockdev-snapshot"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCKDEV_SNAPSHOT
+
+
+class BlockdevSnapshotInternalSyncTransactionAction(BlockdevSnapshotInternalWrapper, kw_only=True, tag_field="type", tag="blockdev-snapshot-internal-sync"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCKDEV_SNAPSHOT_INTERNAL_SYNC
+
+
+class BlockdevSnapshotSyncTransactionAction(BlockdevSnapshotSyncWrapper, kw_only=True, tag_field="type", tag="blockdev-snapshot-sync"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.BLOCKDEV_SNAPSHOT_SYNC
+
+
+class DriveBackupTransactionAction(DriveBackupWrapper, kw_only=True, tag_field="type", tag="drive-backup"):
+    """One part of a transaction."""
+    type: ClassVar[TransactionActionKind] = TransactionActionKind.DRIVE_BACKUP
+
+
+class TransactionProperties(Input, kw_only=True):
+    """How a transaction is to be understood."""
+
+    completion_mode: ActionCompletionMode | UnsetType = field(default=UNSET, name="completion-mode")
+    """how its jobs end, `individual` unless given"""
+
+
 SchemaInfo: TypeAlias = (
     BuiltinSchemaInfo
     | EnumSchemaInfo
@@ -2999,3 +3248,22 @@ first.
 
 InputEvent: TypeAlias = KeyInputEvent | BtnInputEvent | RelInputEvent | AbsInputEvent
 """Something that a user did."""
+
+BlockDirtyBitmapMergeSource: TypeAlias = str | BlockDirtyBitmap
+"""A bitmap that is merged into another one."""
+
+TransactionAction: TypeAlias = (
+    AbortTransactionAction
+    | BlockDirtyBitmapAddTransactionAction
+    | BlockDirtyBitmapRemoveTransactionAction
+    | BlockDirtyBitmapClearTransactionAction
+    | BlockDirtyBitmapEnableTransactionAction
+    | BlockDirtyBitmapDisableTransactionAction
+    | BlockDirtyBitmapMergeTransactionAction
+    | BlockdevBackupTransactionAction
+    | BlockdevSnapshotTransactionAction
+    | BlockdevSnapshotInternalSyncTransactionAction
+    | BlockdevSnapshotSyncTransactionAction
+    | DriveBackupTransactionAction
+)
+"""One part of a transaction."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from typing import Any, ClassVar, TypeAlias
 
+    from varan.block.recording import Recorder
+
 Buffers: TypeAlias = "Sequence[memoryview]"
 """Byte views (format "B", contiguous), in order."""
 
@@ -212,6 +214,8 @@ class Node(abc.ABC):
         self.read_only = options.read_only
         self.children: dict[str, Edge] = {}
         """By role: "file", "backing", "data-file"."""
+        self.recorder: Recorder | None = None
+        """Its dirty bitmaps; None: it never had any."""
         self.granted: tuple[Permission, Permission] = (Permission.NONE, Permission.ALL)
         """What all parents together want and share; kept by the graph."""
 

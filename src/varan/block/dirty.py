@@ -37,7 +37,7 @@ class DirtyBitmap:
     """The dirty parts of a disk of `size` bytes. Offsets and lengths are in bytes.
 
     `enabled`: writes are recorded. `persistent`: kept in the image when it is closed. `inconsistent`: the image was
-    not closed properly while the bitmap was in use, so nothing in it can be relied on.
+    not closed properly while the bitmap was in use, so nothing in it can be relied on. `busy`: an operation uses it.
     """
 
     def __init__(self, name: str, size: int, granularity: int = DEFAULT_GRANULARITY) -> None:
@@ -49,6 +49,9 @@ class DirtyBitmap:
         self.enabled = True
         self.persistent = False
         self.inconsistent = False
+        self.busy = False
+        self.successor: DirtyBitmap | None = None
+        """Where writes are recorded instead while an operation needs this bitmap as it is."""
         self.changed = False
         """Bits differ from when this was last set to False."""
         self._shift = granularity.bit_length() - 1
@@ -122,6 +125,43 @@ class DirtyBitmap:
             self._bits[index] |= mask
         else:
             self._bits[index] &= ~mask
+
+    @property
+    def recording(self) -> bool:
+        """Whether writes are recorded, here or in the successor."""
+        return self.enabled or (self.successor is not None and self.successor.enabled)
+
+    def record(self, offset: int, length: int, size: int) -> None:
+        """A disk of `size` bytes has changed here."""
+        bitmap = self.successor or self
+        if bitmap.enabled:
+            if bitmap.size != size:
+                self.follow_size(size)
+            bitmap.set(offset, length)
+
+    def follow_size(self, size: int) -> None:
+        """Follow the disk to another size, where it has one."""
+        for bitmap in (self, self.successor):
+            if bitmap is not None and bitmap.size != size:
+                bitmap.resize(size)
+
+    # An operation takes the bitmap as it is, and says later what became of it.
+
+    def freeze(self) -> None:
+        """Keep it as it is: what is written from now on is recorded in a successor. It is busy meanwhile."""
+        successor = DirtyBitmap(self.name, self._size, self.granularity)
+        successor.enabled, self.enabled = self.enabled, False
+        self.successor, self.busy = successor, True
+
+    def thaw(self, *, keep: bool) -> None:
+        """End what `freeze` began: with what was written since and, with `keep`, what it had before."""
+        successor = self.successor
+        assert successor is not None
+        self.successor, self.busy = None, False
+        self.enabled = successor.enabled
+        if not keep:
+            self.clear_all()
+        self.merge(successor)
 
     def get(self, offset: int) -> bool:
         """Whether the granule of `offset` is dirty."""

@@ -179,7 +179,7 @@ class Graph:
         old = parent.children.pop(role, None)
         try:
             if child is not None:
-                self._adopt(parent, role, child)
+                self.adopt(parent, role, child)
         except BlockError:
             if old is not None:
                 parent.children[role] = old
@@ -188,13 +188,15 @@ class Graph:
             self.edges.detach(old)
             await self._release(old.node)
 
-    def _adopt(self, parent: Node, role: str, child: Node) -> None:
+    def adopt(self, parent: Node, role: str, child: Node) -> Edge:
+        """Put a child under `parent`, which has none in that role. Raises BlockError, nothing changed."""
         if _reaches(child, parent):
             raise BlockError(ErrorKind.INVALID, f"node '{child.node_name}' stands on node '{parent.node_name}' itself")
         wanted, shared = child_needs(parent, role, child, *parent.granted)
         edge = Edge(child, role, wanted, shared, f"node '{parent.node_name}' (as its {role})", parent)
         self.edges.attach(edge)
         parent.children[role] = edge
+        return edge
 
     async def _release(self, node: Node) -> None:
         if node in self._held or self.edges.parents(node) or self.nodes.get(node.node_name) is not node:
@@ -307,7 +309,7 @@ class Graph:
                 error.kind, f"could not open its {implied.role} file: {error}", where=node.filename
             ) from error
         try:
-            self._adopt(node, implied.role, child)
+            self.adopt(node, implied.role, child)
         except BlockError:
             await self._release(child)
             raise

@@ -46,6 +46,11 @@ def plain_path(filename: str) -> str:
     return filename.removeprefix("file:")
 
 
+def local_path(filename: str) -> str | None:
+    """The path of the host that a name stands for; None for a name of another kind."""
+    return plain_path(filename) if protocol_of(filename) in (None, "file") else None
+
+
 def is_relative(filename: str) -> bool:
     """Whether a name counts from the directory of the image it is written in."""
     return protocol_of(filename) is None and not os.path.isabs(filename)

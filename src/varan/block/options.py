@@ -164,7 +164,7 @@ def take_common(options: Flat, defaults: OpenOptions) -> OpenOptions:
     if common.detect_zeroes == "unmap" and not common.discard:
         raise invalid("option 'detect-zeroes' can be 'unmap' only with 'discard' set to 'unmap'")
     if common.node_name is not None and not is_node_name(common.node_name):
-        raise invalid(f"invalid node name '{common.node_name}'")
+        raise invalid(f"Invalid node-name: '{common.node_name}'")
     if common.force_share and not common.read_only:
         raise invalid("force-share=on can only be used with read-only images")
     return common

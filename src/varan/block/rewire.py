@@ -7,19 +7,25 @@ of them has a request under way above the nodes concerned, so that a change is o
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from varan.block.base import BlockError, Edge, ErrorKind, Holder, Node, Permission
 from varan.block.graph import Graph
 
 
-@asynccontextmanager
-async def quiet(graph: Graph, *nodes: Node) -> AsyncIterator[None]:
+def quiet(graph: Graph, *nodes: Node) -> AbstractAsyncContextManager[None]:
     """While the body runs no request comes from above `nodes`, and none is under way.
 
     Sections take turns: the body must not open another one, nor may its caller be inside a gate of its own.
     """
+    return quiet_above(graph, lambda: nodes)
+
+
+@asynccontextmanager
+async def quiet_above(graph: Graph, find: Callable[[], Collection[Node]]) -> AsyncIterator[None]:
+    """`quiet` for the nodes that `find` names when this section's turn has come."""
     async with graph.changing:
+        nodes = find()
         holders = list(holders_above(graph, nodes))
         for holder in holders:
             holder.hold()
@@ -123,6 +129,25 @@ def move_parents(
     _check_movable(moved)
     graph.edges.move(moved, new, dropped)
     _tell(moved)
+
+
+def put_above(graph: Graph, overlay: Node, below: Node) -> None:
+    """Let `below` be the backing file of `overlay`, whose place it had. In a quiet section. Raises BlockError, nothing
+    changed."""
+    edge = graph.adopt(overlay, "backing", below)
+    try:
+        move_parents(graph, below, overlay, spare=(edge,))
+    except BlockError:
+        del overlay.children["backing"]
+        graph.edges.detach(edge)
+        raise
+
+
+def take_off(graph: Graph, overlay: Node) -> None:
+    """Undo `put_above`: whoever holds `overlay`, but its opener, holds its backing file again. In a quiet section."""
+    edge = overlay.children["backing"]
+    move_parents(graph, overlay, edge.node, dropped=(edge,))
+    del overlay.children["backing"]
 
 
 def _check_movable(edges: Sequence[Edge]) -> None:

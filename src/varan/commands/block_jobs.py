@@ -175,7 +175,7 @@ async def blockdev_mirror(
 async def drive_backup(machine: Machine, arguments: DriveBackup) -> None:
     """A file that was made stays when the job cannot begin."""
     starter = machine.drives.jobs(machine.jobs)
-    options = _backup_options(arguments)
+    options = backup_options(arguments)
     async with starter.target(
         arguments.device,
         arguments.target,
@@ -203,14 +203,15 @@ async def blockdev_backup(machine: Machine, arguments: BlockdevBackup) -> None:
         arguments.device,
         starter.node(arguments.target),
         arguments.sync,
-        _backup_options(arguments),
+        backup_options(arguments),
         bitmap=_or_none(arguments.bitmap),
         bitmap_mode=_or_none(arguments.bitmap_mode),
         compress=_or(arguments.compress, False),
     )
 
 
-def _backup_options(arguments: BackupCommon | DriveBackup | BlockdevBackup) -> JobOptions:
+def backup_options(arguments: BackupCommon | DriveBackup | BlockdevBackup) -> JobOptions:
+    """What a backup's job is told."""
     return _options(
         arguments.job_id,
         arguments.speed,

@@ -39,6 +39,9 @@ MODULES = (
     "block_throttle",
     "block_query",
     "block_keys",
+    "block_snapshots",
+    "block_bitmaps",
+    "transaction",
 )
 """One per schema file that has commands of the machine."""
 

@@ -61,11 +61,10 @@ class BackupJob(BlockJob):
         self._flags = Write.COMPRESSED if compress else Write.MAY_UNMAP
         self._filter_name = filter_name
         self._filter: BackupFilter | None = None
-        self._former: DirtyBitmap | None = None
-        """What the dirty bitmap had when the job began."""
+        self._frozen: DirtyBitmap | None = None
+        """The dirty bitmap, once it is the job's."""
         self._broken: BlockError | None = None
         """What was there could not be copied before a guest's write."""
-        self._began = False
         self.nodes = frozenset((*chain(source)[:1], request.unfiltered(target)))
 
     async def begin(self) -> None:
@@ -82,13 +81,13 @@ class BackupJob(BlockJob):
         rewire.insert(graph, filter, self._filter_name, own)
         self._filter = filter
         if self._bitmap is not None and self._sync is MirrorSyncMode.BITMAP:
-            self._former = self._bitmap.copy("backup")
             self._todo.merge(self._bitmap)
-            if self._bitmap_mode is not BitmapSyncMode.NEVER:
-                self._bitmap.clear_all()
         else:
             # What is not known to lie below is copied before it changes; `run` finds out what does.
             self._todo.set_all()
+        if self._bitmap is not None:
+            self._bitmap.freeze()
+            self._frozen = self._bitmap
 
     async def copy_before(self, offset: int, length: int) -> None:
         """A guest is about to change these bytes, and holds them. A failure is the job's, not the guest's."""
@@ -173,18 +172,26 @@ class BackupJob(BlockJob):
         await self._target.flush()
 
     def commit(self) -> None:
-        self._former = None
+        self._give_back(keep=self._bitmap_mode is BitmapSyncMode.NEVER)
 
     async def abort(self) -> None:
-        if self._former is None or self._bitmap is None or self._bitmap_mode is BitmapSyncMode.NEVER:
-            return
-        if self._bitmap_mode is BitmapSyncMode.ALWAYS:
+        always = self._bitmap_mode is BitmapSyncMode.ALWAYS
+        began = self._frozen is not None
+        self._give_back(keep=not always)
+        if began and always and self._bitmap is not None:
             self._bitmap.merge(self._todo)
-        else:
-            self._bitmap.merge(self._former)
+
+    def _give_back(self, *, keep: bool) -> None:
+        """The dirty bitmap has what was written since and, with `keep`, what it had when the job began."""
+        bitmap, self._frozen = self._frozen, None
+        if bitmap is not None:
+            bitmap.thaw(keep=keep)
 
     async def clean(self) -> None:
         async with rewire.quiet(self.graph, self._source, self._target):
-            if self._filter is not None:
-                rewire.remove(self.graph, self._filter)
-            await self.let_go()
+            await self.withdraw()
+
+    async def withdraw(self) -> None:
+        if self._filter is not None:
+            rewire.remove(self.graph, self._filter)
+        await self.let_go()

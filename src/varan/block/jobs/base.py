@@ -70,6 +70,13 @@ class BlockJob(Job):
     async def begin(self) -> None:
         """Hold the nodes and put filters in place. In a quiet section. Raises BlockError, nothing changed."""
 
+    async def withdraw(self) -> None:
+        """Undo what `begin` has done, however far it came, or take away at the end what was there for the work.
+
+        In a quiet section. Does not raise.
+        """
+        await self.let_go()
+
     # As a holder of nodes (`varan.block.rewire`).
 
     def hold(self) -> None:

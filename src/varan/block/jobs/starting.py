@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,7 @@ from varan.block.jobs.commit import CommitJob, commit_at_once
 from varan.block.jobs.mirror import ActiveCommitJob, MirrorJob
 from varan.block.jobs.stream import StreamJob
 from varan.block.jobs.targets import bitmap_use, create_target, find_bitmap, open_target
+from varan.block.jobs.watch import below_jobs
 from varan.block.request import backing_of, unfiltered
 from varan.errors import (
     BaseNotFound,
@@ -33,6 +34,7 @@ from varan.jobs.manager import JobManager
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
+    from varan.block.transactions.change import Change
 
 J = TypeVar("J", bound=BlockJob)
 
@@ -60,6 +62,45 @@ class JobStarter:
         self.graph = graph
         self._backends = backends
         self._manager = manager
+        self._change: Change | None = None
+        """The transaction that the jobs are to be in. All that is concerned stands still already."""
+
+    def within(self, change: Change) -> JobStarter:
+        """The same for jobs that begin as parts of a transaction."""
+        starter = JobStarter(self.graph, self._backends, self._manager)
+        starter._change = change
+        return starter
+
+    def launch(self, jobs: Sequence[BlockJob], *, grouped: bool = False) -> None:
+        """Let jobs that have begun do their work."""
+        self._manager.start(*jobs, grouped=grouped)
+
+    def there(self, device: str | None, node: str | None) -> list[Node]:
+        """The medium of that device or the node of that name, if there is one."""
+        backend = self._backends.get(device or "")
+        found = backend.node if backend is not None else self.graph.nodes.get(node or "")
+        return [found] if found is not None else []
+
+    def either(self, device: str | None, node: str | None) -> Node:
+        """The medium of that device, or the node of that name."""
+        backend = self._backends.get(device or "")
+        if backend is not None and backend.node is None:
+            raise DeviceHasNoMedium(backend.name)
+        found = self.there(device, node)
+        if not found:
+            raise NodeNotFound(device or "", node or "")
+        return found[0]
+
+    def called(self, node: Node) -> str:
+        """What a node is to people: the device whose medium it is, or itself."""
+        for name, backend in self._backends.items():
+            if backend.node is not None and (backend.node is node or unfiltered(backend.node) is node):
+                return name
+        return node.node_name
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a device with a medium, or a node, is called so."""
+        return name in self.graph.nodes or (name in self._backends and self._backends[name].node is not None)
 
     def node(self, name: str) -> Node:
         """The medium of the device, or the node, of that name."""
@@ -84,6 +125,8 @@ class JobStarter:
                 raise GenericError("An explicit job ID is required for this node")
             id = device
         self._manager.check_id(id)
+        if any(job.id == id for job in self._with_us):
+            raise GenericError(f"Job ID '{id}' already in use")
         return kind(
             self.graph,
             id,
@@ -94,29 +137,40 @@ class JobStarter:
             auto_dismiss=options.auto_dismiss,
         )
 
+    @property
+    def _with_us(self) -> list[BlockJob]:
+        """Jobs of the same transaction, which have begun already."""
+        return self._change.jobs if self._change is not None else []
+
     def check_free(self, device: str, *nodes: Node) -> None:
         """Raise DeviceInUse when another job works on one of the nodes."""
-        for job in self._manager.jobs.values():
+        for job in (*self._manager.jobs.values(), *self._with_us):
             if isinstance(job, BlockJob) and job.nodes.intersection(map(unfiltered, nodes)):
                 reason = f"Node '{device}' is busy: block device is in use by block job: {job.kind.value}"
                 raise DeviceInUse(device, reason)
 
-    async def begin(self, device: str, *jobs: BlockJob, grouped: bool = False) -> None:
-        """Let placed jobs begin at one moment."""
-        for job in jobs:
-            self.check_free(device, *job.nodes)
-        begun: list[BlockJob] = []
+    async def begin(self, device: str, job: BlockJob) -> None:
+        """Let a placed job begin."""
+        if self._change is not None:
+            await self._join(device, job, self._change)
+            return
+        self.check_free(device, *job.nodes)
         try:
-            async with rewire.quiet(self.graph, *(node for job in jobs for node in job.nodes)):
-                for job in jobs:
-                    begun.append(job)
-                    await job.begin()
-                self._manager.start(*jobs, grouped=grouped)
+            async with rewire.quiet(self.graph, *job.nodes):
+                await job.begin()
+                self._manager.start(job)
         except BaseException:
-            for job in reversed(begun):
-                await job.abort()
-                await job.clean()
+            await job.abort()
+            await job.clean()
             raise
+
+    async def _join(self, device: str, job: BlockJob, change: Change) -> None:
+        """Let a job begin; it does its work when the transaction has succeeded."""
+        self.check_free(device, *job.nodes)
+        change.if_undone(job.withdraw)
+        change.if_undone(job.abort)
+        await job.begin()
+        change.jobs.append(job)
 
     # Stream and commit.
 
@@ -300,6 +354,8 @@ class JobStarter:
             below = None
         if not existing:
             format = format or unfiltered(source).driver
+            if self._change is not None:
+                self._change.remove_if_undone(filename)
             await create_target(filename, format, source.length, below)
         node = await open_target(self.graph, filename, format, name, below)
         holds = self.graph.attach(node, "a job that begins", Permission.NONE, Permission.ALL)
@@ -321,7 +377,7 @@ class JobStarter:
         compress: bool = False,
     ) -> None:
         """Back a device up to a node."""
-        found = find_bitmap(unfiltered(self.node(device)), bitmap) if bitmap is not None else None
+        found = await find_bitmap(below_jobs(self.node(device)), bitmap) if bitmap is not None else None
         sync, mode = bitmap_use(sync, found, bitmap_mode)
         job = self.backup_job(device, target, sync, options, bitmap=found, bitmap_mode=mode, compress=compress)
         await self.begin(device, job)

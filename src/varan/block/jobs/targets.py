@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from varan.api.values import BitmapSyncMode, MirrorSyncMode
-from varan.block import registry
-from varan.block.base import BlockError, Node
+from varan.block import bitmaps, registry
+from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
 from varan.block.dirty import DirtyBitmap
-from varan.block.formats.qcow2.bitmaps import bitmaps_of
-from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.graph import Graph
+from varan.block.naming import local_path, relative_to
 from varan.block.request import unfiltered
-from varan.errors import GenericError
+from varan.errors import CreateFileFailed, GenericError, OpenFileFailed
 
 
 async def create_target(filename: str, format: str, size: int, below: Node | None) -> None:
-    """Make an image of `size` bytes that names `below` as its backing file. Raises BlockError."""
+    """Make an image of `size` bytes that names `below` as its backing file. Raises VaranError."""
     driver = registry.driver(format)
     options = {}
     if below is not None and any(role.name == "backing" for role in driver.child_roles):
-        options = {"backing_file": below.filename, "backing_fmt": unfiltered(below).driver}
+        options = {"backing_file": _seen_from(filename, below), "backing_fmt": unfiltered(below).driver}
     try:
         await driver.create(filename, size, options)
     except BlockError as error:
-        raise BlockError(error.kind, f"Could not create '{filename}': {_reason(error)}") from error
+        raise _of_file(CreateFileFailed, filename, error) from error
 
 
-async def open_target(graph: Graph, filename: str, format: str | None, name: str | None, below: Node | None) -> Node:
-    """Open an image to be written, over the very node `below` where that is given. Raises BlockError."""
+def _seen_from(filename: str, below: Node) -> str:
+    """How an image of that name is to call `below`."""
+    name = below.filename
+    path = local_path(name)
+    if path is None or relative_to(filename, path) == path or os.path.abspath(filename) == os.path.abspath(path):
+        return name
+    there = relative_to(filename, path)
+    same = there is not None and os.path.abspath(there) == os.path.abspath(path)
+    return name if same else os.path.abspath(path)
+
+
+async def open_target(
+    graph: Graph,
+    filename: str,
+    format: str | None,
+    name: str | None,
+    below: Node | None,
+    like: OpenOptions | None = None,
+    *,
+    show_nothing_below: bool = False,
+) -> Node:
+    """Open an image to be written, over the very node `below` where that is given (`show_nothing_below`: over nothing).
+
+    Raises VaranError.
+    """
     options: dict[str, Any] = {"filename": filename}
     if name is not None:
         options["node-name"] = name
     has_backing = format is not None and any(role.name == "backing" for role in registry.driver(format).child_roles)
-    if below is not None and has_backing:
+    if (below is not None or show_nothing_below) and has_backing:
         options["backing"] = None
     try:
-        node = await graph.open(options, format=format, user=None)
+        node = await graph.open(options, format=format, options=like, user=None)
     except BlockError as error:
-        raise BlockError(error.kind, f"Could not open '{filename}': {_reason(error)}") from error
+        raise _of_file(OpenFileFailed, filename, error) from error
     if below is not None and has_backing:
         try:
             await graph.replace(node, "backing", below)
@@ -48,20 +71,20 @@ async def open_target(graph: Graph, filename: str, format: str | None, name: str
     return node
 
 
-def _reason(error: BlockError) -> str:
-    return str(error).removeprefix(f"{error.where}: ")
+_OF_THE_HOST = (ErrorKind.NOT_FOUND, ErrorKind.PERMISSION, ErrorKind.READ_ONLY, ErrorKind.NO_SPACE, ErrorKind.IO)
 
 
-def find_bitmap(node: Node, name: str) -> DirtyBitmap:
-    """The dirty bitmap of a node. Raises GenericError."""
-    bitmap = None
-    if isinstance(node, Qcow2Node) and name in bitmaps_of(node).names:
-        if bitmaps_of(node).is_inconsistent(name):
-            raise GenericError(f"Bitmap '{name}' is inconsistent and cannot be used")
-        bitmap = bitmaps_of(node).in_memory(name)
-    if bitmap is None:
+def _of_file(kind: type[OpenFileFailed], filename: str, error: BlockError) -> OpenFileFailed:
+    """What the host says of a file is told with the file's name; what is wrong in it stands for itself."""
+    reason = str(error).removeprefix(f"{error.where}: ")
+    return kind(filename, reason) if error.kind in _OF_THE_HOST else kind(filename, whole=reason)
+
+
+async def find_bitmap(node: Node, name: str) -> DirtyBitmap:
+    """The dirty bitmap of a node that a job is to use. Raises VaranError."""
+    if not bitmaps.is_taken(node, name):
         raise GenericError(f"Bitmap '{name}' could not be found")
-    return bitmap
+    return await bitmaps.usable(node, name, change=False)
 
 
 def bitmap_use(
@@ -81,6 +104,10 @@ def bitmap_use(
         return MirrorSyncMode.BITMAP, BitmapSyncMode.ON_SUCCESS
     if mode is None:
         raise GenericError("Bitmap sync mode must be given when providing a bitmap")
-    if not uses:
-        raise GenericError(f"a bitmap is of no use in '{sync.value}' sync mode")
+    if sync is MirrorSyncMode.NONE:
+        raise GenericError("sync mode 'none' does not produce meaningful bitmap outputs")
+    if not uses and mode is BitmapSyncMode.NEVER:
+        raise GenericError(
+            f"Bitmap sync mode 'never' has no meaningful effect when combined with sync mode '{sync.value}'"
+        )
     return sync, mode

@@ -61,3 +61,10 @@ class WatchNode(PassingNode):
 
     async def truncate(self, length: int, preallocation: str = "off", *, exact: bool = True) -> None:
         raise BlockError(ErrorKind.IN_USE, "a job works on it: its size cannot change", where=self.filename)
+
+
+def below_jobs(node: Node) -> Node:
+    """What the filters of jobs at `node` stand before (`node` itself when it is none)."""
+    while isinstance(node, WatchNode):
+        node = node.filtered
+    return node

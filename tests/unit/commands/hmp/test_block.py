@@ -67,3 +67,21 @@ async def test_a_disk_is_committed(vm: varan.Machine, tmp_path: Path) -> None:
     assert await hmp(vm, "commit all") == ""
     assert (tmp_path / "base.raw").read_bytes() == top
     assert await content_of(str(tmp_path / "top.qcow2"), force_share=True) == top
+
+
+async def test_snapshots_are_made_and_deleted(vm: varan.Machine, tmp_path: Path) -> None:
+    top = await content_of(str(tmp_path / "top.qcow2"), force_share=True)
+    assert await hmp(vm, "snapshot_blkdev d0") == "Error: Parameter 'snapshot-file' is missing\n"
+    assert await hmp(vm, f"snapshot_blkdev -n d0 {tmp_path}/over.qcow2") == (
+        f"Error: Could not open '{tmp_path}/over.qcow2': No such file or directory\n"
+    )
+    assert await hmp(vm, f"snapshot_blkdev d0 {tmp_path}/over.qcow2") == ""
+    assert await content_of(str(tmp_path / "over.qcow2"), force_share=True) == top
+    assert await hmp(vm, "snapshot_blkdev_internal d0 s") == ""
+    assert await hmp(vm, "snapshot_blkdev_internal d0 s") == (
+        "Error: Snapshot with name 's' already exists on device 'd0'\n"
+    )
+    assert await hmp(vm, "snapshot_delete_blkdev_internal d0 s") == ""
+    assert await hmp(vm, "snapshot_delete_blkdev_internal d0 s") == (
+        "Error: Snapshot with id 'null' and name 's' does not exist on device 'd0'\n"
+    )

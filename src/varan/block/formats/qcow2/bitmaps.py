@@ -13,6 +13,7 @@ from varan.block.formats.qcow2 import bitmap_store as store
 from varan.block.formats.qcow2.bitmap_directory import Entry
 from varan.block.formats.qcow2.metadata import Metadata
 from varan.block.formats.qcow2.tuning import Structure
+from varan.block.recording import recorder_of
 from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ class Bitmaps:
     def __init__(self, node: Qcow2Node) -> None:
         self._node = node
         self._kept: dict[str, Kept] = {}
-        self._dropped: list[tuple[int, int]] = []
         self._changed = False
         self._tracking = False
 
@@ -57,6 +57,7 @@ class Bitmaps:
             assert kept.entry is not None
             if not kept.inconsistent and directory.usable(kept.entry):
                 kept.bitmap = await store.load(self._metadata, kept.entry, self._node.length)
+                recorder_of(self._node).add(kept.bitmap)
         await self.protect()
         await self._mark(in_use=True)
         self._track()
@@ -72,19 +73,15 @@ class Bitmaps:
             self._metadata.guard.protect(extension.offset, extension.size, Structure.BITMAP_DIRECTORY)
 
     def _track(self) -> None:
-        """See writes from now on, and save on closing."""
+        """Save on closing."""
         if not self._tracking:
             self._tracking = True
-            self._node.observers.append(self._written)
             self._node.close_hooks.append(self.save)
 
-    def _written(self, offset: int, length: int) -> None:
-        for kept in self._kept.values():
-            bitmap = kept.bitmap
-            if bitmap is not None and bitmap.enabled:
-                if bitmap.size != self._node.length:
-                    bitmap.resize(self._node.length)
-                bitmap.set(offset, length)
+    def leave(self) -> None:
+        """The image is read anew: what is recorded from now on is not for these bitmaps."""
+        for name in self._kept:
+            recorder_of(self._node).drop(name)
 
     async def _mark(self, *, in_use: bool) -> None:
         entries = [kept.entry for kept in self._kept.values() if kept.entry is not None]
@@ -119,6 +116,14 @@ class Bitmaps:
         """Whether a bitmap can only be removed."""
         return self._find(name).inconsistent
 
+    def placeholder(self, name: str) -> DirtyBitmap:
+        """What can be told of an inconsistent bitmap: everything but its content. Raises BlockError."""
+        kept = self._find(name)
+        assert kept.entry is not None
+        bitmap = DirtyBitmap(name, self._node.length, 1 << kept.entry.granularity_bits)
+        bitmap.enabled, bitmap.persistent, bitmap.inconsistent = False, True, True
+        return bitmap
+
     def in_memory(self, name: str) -> DirtyBitmap | None:
         """A bitmap that follows the guest's writes; None when it cannot."""
         return self._find(name).bitmap
@@ -141,6 +146,7 @@ class Bitmaps:
         bitmap = DirtyBitmap(name, self._node.length, granularity or self._default_granularity())
         bitmap.enabled, bitmap.persistent = enabled, True
         self._kept[name] = Kept(None, bitmap)
+        recorder_of(self._node).add(bitmap)
         self._changed = True
         self._track()
         return bitmap
@@ -154,14 +160,16 @@ class Bitmaps:
         self._metadata.check_writable()
 
     async def remove(self, name: str) -> None:
-        """Forget a bitmap, also an inconsistent one. Raises BlockError."""
+        """Forget a bitmap, also an inconsistent one, here and in the image. Raises BlockError."""
         self._check_writable()
         kept = self._find(name)
         if kept.entry is not None:
-            self._dropped += await store.clusters_of(self._metadata, kept.entry)
+            async with self._metadata.lock:
+                dropped = await store.clusters_of(self._metadata, kept.entry)
+                others = [each.entry for each in self._kept.values() if each is not kept and each.entry is not None]
+                await store.replace_directory(self._metadata, others, dropped)
         del self._kept[name]
-        self._changed = True
-        self._track()
+        recorder_of(self._node).drop(name)
 
     def clear(self, name: str) -> None:
         """Mark everything clean. Raises BlockError."""
@@ -183,17 +191,14 @@ class Bitmaps:
     async def save(self) -> None:
         """Write what has changed to the image and take the marks away. Called when it is closed. Raises BlockError."""
         async with self._metadata.lock:
-            for kept in self._kept.values():
-                bitmap = kept.bitmap
-                if bitmap is not None and bitmap.size != self._node.length:
-                    bitmap.resize(self._node.length)
+            recorder_of(self._node).follow_size()
             if self._changed or any(each.bitmap is not None and each.bitmap.changed for each in self._kept.values()):
                 await self._replace()
             else:
                 await self._mark(in_use=False)
 
     async def _replace(self) -> None:
-        dropped = self._dropped
+        dropped: list[tuple[int, int]] = []
         for kept in self._kept.values():
             bitmap, former = kept.bitmap, kept.entry
             if bitmap is None:
@@ -209,7 +214,7 @@ class Bitmaps:
             bitmap.changed = False
         entries = [kept.entry for kept in self._kept.values() if kept.entry is not None]
         await store.replace_directory(self._metadata, entries, dropped)
-        self._dropped, self._changed = [], False
+        self._changed = False
 
     def describe(self) -> list[dict[str, object]]:
         """Qcow2BitmapInfo of each, as `info` shows them."""

@@ -67,8 +67,6 @@ class Qcow2Node(Node):
         self._sectors = RangeLock()
         self.bitmaps: Bitmaps | None = None
         """None: the image had none when it was opened."""
-        self.observers: list[Callable[[int, int], None]] = []
-        """Called with (offset, length) after each change that the guest sees."""
         self.close_hooks: list[Callable[[], Awaitable[None]]] = []
         """Awaited when a writable node is closed, before its metadata are finished."""
         self.cleaning: asyncio.TimerHandle | None = None
@@ -228,16 +226,13 @@ class Qcow2Node(Node):
     # Writing.
 
     async def write(self, offset: int, buffers: Buffers, flags: Write = Write.NONE) -> None:
-        length = total(buffers)
-        self.note_write(offset, length)
+        self.note_write(offset, total(buffers))
         if flags & Write.COMPRESSED:
             if self.file.listens:
                 await self.file.event("write_compressed")
             await self.compression.write(offset, buffers)
         else:
             await self._write(offset, buffers, self.backing)
-        for observer in self.observers:
-            observer(offset, length)
         if flags & Write.FUA:
             await self.flush()
 
@@ -288,8 +283,6 @@ class Qcow2Node(Node):
         else:
             async with self._holding_sectors(offset, length):
                 await zeroing.write_zeroes(self, offset, length, flags)
-        for observer in self.observers:
-            observer(offset, length)
         if flags & Write.FUA:
             await self.flush()
 
@@ -299,8 +292,6 @@ class Qcow2Node(Node):
         else:
             async with self._holding_sectors(offset, length):
                 await zeroing.discard(self, offset, length)
-        for observer in self.observers:
-            observer(offset, length)
 
     async def flush(self) -> None:
         if not self.read_only and self.metadata.any_dirty:

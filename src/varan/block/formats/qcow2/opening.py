@@ -134,9 +134,10 @@ async def reopen(node: Qcow2Node) -> None:
     if node.cleaning is not None:
         node.cleaning.cancel()
     node.compression.close()
-    node.observers.clear()
     node.close_hooks.clear()
-    node.bitmaps = None
+    if node.bitmaps is not None:
+        node.bitmaps.leave()
+        node.bitmaps = None
     node.header = await read_header(node.file)
     node.metadata = Metadata(node.header, node.file, node.file, node.options.driver_options)
     node.set_length(node.header.size & ~(q.SECTOR - 1))

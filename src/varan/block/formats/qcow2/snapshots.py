@@ -275,8 +275,8 @@ async def apply(node: Qcow2Node, wanted: str) -> None:
         await references.set_flags(metadata, metadata.l1)
         await references.set_root_flags(metadata)
     node.set_length(size & ~(q.SECTOR - 1))
-    for observer in node.observers:
-        observer(0, node.length)
+    if node.recorder is not None:
+        node.recorder.mark(0, node.length)
 
 
 async def _switch(metadata: Metadata, l1: array[int], size: int) -> None:

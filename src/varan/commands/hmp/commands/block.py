@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from varan.api.values import BlockIOThrottle, DriveBackup, DriveMirror, JobType, MirrorSyncMode, NewImageMode
 from varan.commands import block_jobs as handlers
+from varan.commands import block_snapshots as snapshots
 from varan.commands import block_throttle as throttle_handlers
 from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.registry import INFO, command
 from varan.commands.hmp.session import HmpSession
+from varan.errors import MissingParameter
 
 
 @command("block-jobs", help="jobs on disks and how far they are", group=INFO)
@@ -142,4 +144,37 @@ async def block_set_io_throttle(
     else:
         arguments.id = device
     await throttle_handlers.block_set_io_throttle(session.machine, arguments)
+    return ""
+
+
+@command(
+    "snapshot_blkdev",
+    "-n:reuse device:string file:string? format:string?",
+    help="let a new image take a disk's place, which stays as it is (-n: into a file that is there)",
+)
+async def snapshot_blkdev(
+    session: HmpSession, device: str, file: str | None = None, format: str | None = None, reuse: bool = False
+) -> str:
+    """The guest goes on writing, into the new image."""
+    if file is None:
+        raise MissingParameter("snapshot-file")
+    await snapshots.blockdev_snapshot_sync(session.machine, file, device=device, format=format, mode=_mode(reuse))
+    return ""
+
+
+@command("snapshot_blkdev_internal", "device:string name:string", help="keep a disk as it is now in its own image")
+async def snapshot_blkdev_internal(session: HmpSession, device: str, name: str) -> str:
+    """As the QMP command."""
+    await snapshots.blockdev_snapshot_internal_sync(session.machine, device, name)
+    return ""
+
+
+@command(
+    "snapshot_delete_blkdev_internal",
+    "device:string name:string id:string?",
+    help="delete a snapshot from a disk's image",
+)
+async def snapshot_delete_blkdev_internal(session: HmpSession, device: str, name: str, id: str | None = None) -> str:
+    """As the QMP command."""
+    await snapshots.blockdev_snapshot_delete_internal_sync(session.machine, device, id, name)
     return ""
