@@ -138,10 +138,11 @@ class MediumPresent(GenericError):
 
 
 class InvalidBlockFormat(QmpError):
-    template = "Unknown driver '{name}'"
+    template = "Unknown {what} '{name}'"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)
+    def __init__(self, name: str, what: str = "driver") -> None:
+        super().__init__(name=name, what=what)
+        self.data = {"name": name}
 
 
 class DeviceNotActive(QmpError):
@@ -209,14 +210,6 @@ class FeatureDisabled(QmpError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
-
-
-class InvalidBlockFormat(QmpError):
-    template = "Unknown {what} '{name}'"
-
-    def __init__(self, name: str, what: str = "file format") -> None:
-        super().__init__(name=name, what=what)
-        self.data = {"name": name}
 
 
 class InvalidParameter(QmpError):

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from varan.api.values import BlockdevCacheInfo, BlockdevDetectZeroesOptions, BlockDeviceInfo, BlockInfo, ImageInfo
+from varan.api.values import (
+    BlockdevCacheInfo,
+    BlockdevDetectZeroesOptions,
+    BlockDeviceInfo,
+    BlockDirtyInfo,
+    BlockInfo,
+    ImageInfo,
+)
+from varan.block import bitmaps
 from varan.block.keys import missing_key
 from varan.block.limiting import shown_limits
 from varan.block.medium import is_removable
@@ -15,6 +23,7 @@ from varan.block.operations.info import image_info
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
     from varan.block.base import Node
+    from varan.block.dirty import DirtyBitmap
 
 
 def visible(node: Node) -> Node:
@@ -82,9 +91,25 @@ async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat
         ),
         write_threshold=0,
     )
+    if dirty := [_describe_bitmap(bitmap) async for bitmap in bitmaps.every(node)]:
+        info.dirty_bitmaps = dirty
     backing = node.children.get("backing")
     if backing is not None:
         info.backing_file = (await image_info(backing.node))["filename"]
+    return info
+
+
+def _describe_bitmap(bitmap: DirtyBitmap) -> BlockDirtyInfo:
+    info = BlockDirtyInfo(
+        name=bitmap.name,
+        count=bitmap.count,
+        granularity=bitmap.granularity,
+        recording=bitmap.recording,
+        busy=bitmap.busy,
+        persistent=bitmap.persistent,
+    )
+    if bitmap.inconsistent:
+        info.inconsistent = True
     return info
 
 

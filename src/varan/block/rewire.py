@@ -101,6 +101,7 @@ def insert(graph: Graph, filter: Node, name: str | None, spare: Collection[Edge]
     below = edge.node
     moved = [parent for parent in graph.parents(below) if parent not in spare]
     _check_movable(moved)
+    filter.implicit = name is None
     adopt(graph, filter, name)
     try:
         graph.edges.move(moved, filter)
