@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,17 +19,17 @@ Commands = Sequence[tuple[str, dict[str, Any]]]
 
 async def answers(program: str, directory: Path, drives: Sequence[str], commands: Commands) -> list[Any]:
     """Each command's error or what it returns, and what followed; what QEMU's pauses of its own tell is left out."""
-    socket = directory / "qmp"
-    words = [program, "-M", "none", "-nodefaults", "-display", "none", "-qmp", f"unix:{socket},server=on,wait=off"]
+    path = directory / "qmp"
+    words = [program, "-M", "none", "-nodefaults", "-display", "none", "-qmp", f"unix:{path},server=on,wait=off"]
     for drive in drives:
         words += ["-drive", drive]
     client = QMPClient("test")
     process = await asyncio.create_subprocess_exec(*words, cwd=directory, stdout=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(30):
-            while not socket.exists():
+            while not _listens(path):
                 await asyncio.sleep(0.02)
-        await client.connect(str(socket))
+        await client.connect(str(path))
         listener = EventListener()
         client.register_listener(listener)
         found: list[Any] = []
@@ -39,6 +40,12 @@ async def answers(program: str, directory: Path, drives: Sequence[str], commands
         await client.disconnect()
         process.kill()
         await process.wait()
+
+
+def _listens(path: Path) -> bool:
+    """A socket is there before it listens."""
+    with socket.socket(socket.AF_UNIX) as attempt:
+        return attempt.connect_ex(str(path)) == 0
 
 
 async def _answer(client: QMPClient, name: str, arguments: dict[str, Any]) -> Any:
