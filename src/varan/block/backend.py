@@ -20,7 +20,7 @@ from varan.block.graph import Graph
 from varan.block.medium import Removable, Retained
 from varan.block.request import size_of
 from varan.block.rewire import hurried, nodes_below
-from varan.block.statistics import BlockStatistics, Kind
+from varan.block.statistics import FLUSH, READ, UNMAP, WRITE, BlockStatistics, Kind
 
 if TYPE_CHECKING:
     from varan.block.throttle_group import ThrottleMember
@@ -288,7 +288,7 @@ class BlockBackend:
         begun = self.statistics.clock()
         done = node.read_now(offset, buffers)
         if done:
-            self.statistics.done(Kind.READ, length, begun)
+            self.statistics.done(READ, length, begun)
         return done
 
     def write_now(self, offset: int, buffers: Buffers) -> bool:
@@ -307,7 +307,7 @@ class BlockBackend:
             return False
         done = node.write_now(offset, buffers)
         if done:
-            ended = statistics.done(Kind.WRITE, length, begun)
+            ended = statistics.done(WRITE, length, begun)
         else:
             ended = statistics.clock()
         if ended - begun > SLOW:
@@ -317,27 +317,27 @@ class BlockBackend:
     async def read(self, offset: int, buffers: Buffers, *, requests: int = 1) -> None:
         """Fill `buffers` from `offset`; `requests`: how many of the device's are done as this one. Raises BlockError
         (several together are not counted then: they are to be tried one by one)."""
-        await self._tracked(Kind.READ, offset, size_of(buffers), requests, request.read, offset, buffers)
+        await self._tracked(READ, offset, size_of(buffers), requests, request.read, offset, buffers)
 
     async def write(self, offset: int, buffers: Buffers, *, stable: bool = False, requests: int = 1) -> None:
         """Write `buffers` at `offset`; `stable`: on stable storage when it returns; `requests` as for `read`. Raises
         BlockError."""
         flags = Write.FUA if stable else Write.NONE
-        await self._tracked(Kind.WRITE, offset, size_of(buffers), requests, request.write, offset, buffers, flags)
+        await self._tracked(WRITE, offset, size_of(buffers), requests, request.write, offset, buffers, flags)
 
     async def write_zeroes(self, offset: int, length: int, *, unmap: bool, stable: bool = False) -> None:
         """Make the range read as zeros; `unmap`: its space may be given back. Raises BlockError."""
         flags = Write.MAY_UNMAP if unmap else Write.NONE
         flags |= Write.FUA if stable else Write.NONE
-        await self._tracked(Kind.WRITE, offset, length, 1, request.zero, offset, length, flags)
+        await self._tracked(WRITE, offset, length, 1, request.zero, offset, length, flags)
 
     async def discard(self, offset: int, length: int) -> None:
         """The range's content matters no more. Raises BlockError."""
-        await self._tracked(Kind.UNMAP, offset, length, 1, request.discard, offset, length)
+        await self._tracked(UNMAP, offset, length, 1, request.discard, offset, length)
 
     async def flush(self) -> None:
         """Put what was written on stable storage. Raises BlockError."""
-        await self._tracked(Kind.FLUSH, 0, 0, 1, _flush)
+        await self._tracked(FLUSH, 0, 0, 1, _flush)
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""
@@ -370,8 +370,8 @@ class BlockBackend:
         else:
             gate.inside += 1
         try:
-            if self.limits is not None and kind < Kind.FLUSH:
-                await self.limits.admit(length, kind is not Kind.READ)
+            if self.limits is not None and kind < FLUSH:
+                await self.limits.admit(length, kind is not READ)
             await work(self._medium(), *arguments)
         except BlockError:
             if requests == 1:

@@ -28,6 +28,10 @@ class Kind(IntEnum):
     """Discards."""
 
 
+READ, WRITE, FLUSH, UNMAP = Kind
+"""Looked up once: members of an enumeration are slow to get at."""
+
+
 @record(slots=True)
 class Tally:
     """The requests of one kind."""
@@ -95,12 +99,15 @@ class BlockStatistics:
         ended = self.clock()
         tally = self.tallies[kind]
         with self._lock:
-            tally.bytes += length
-            tally.operations += requests
-            tally.nanoseconds += (ended - begun) * requests
             self._last = ended
-            if requests > 1:
+            tally.bytes += length
+            if requests == 1:
+                tally.operations += 1
+                tally.nanoseconds += ended - begun
+            else:
+                tally.operations += requests
                 tally.merged += requests - 1
+                tally.nanoseconds += (ended - begun) * requests
             if self.intervals or self.histograms:
                 for _ in range(requests):
                     self._note(kind, ended - begun, ended)

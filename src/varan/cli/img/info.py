@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from varan.block.base import BlockError, ErrorKind, Node
 from varan.block.operations.info import image_info
+from varan.block.operations.text import image_text
 from varan.cli.img import common, text
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
@@ -41,7 +42,7 @@ def run(line: Line) -> int:
         ordered = [{key: info[key] for key in (*ORDER, *info) if key in info} for info in infos]
         print(text.json_text(ordered if chain else ordered[0]))
     else:
-        print("\n\n".join("\n".join(_human(info)) for info in infos))
+        print("\n\n".join("\n".join(image_text(info)) for info in infos))
     return 0
 
 
@@ -68,39 +69,6 @@ def _collect(images: Images, name: str, format: str | None, chain: bool) -> list
 def _identity(node: Node) -> Any:
     file = node.children.get("file")
     return file.node.identity() if file is not None else node.identity()
-
-
-def _human(info: dict[str, Any]) -> list[str]:
-    size, actual = info["virtual-size"], info.get("actual-size")
-    lines = [
-        f"image: {info['filename']}",
-        f"file format: {info['format']}",
-        f"virtual size: {text.human_size(size)} ({size} bytes)",
-        f"disk size: {'unavailable' if actual is None else text.human_size(actual)}",
-    ]
-    if info.get("encrypted"):
-        lines.append("encrypted: yes")
-    if "cluster-size" in info:
-        lines.append(f"cluster_size: {info['cluster-size']}")
-    if info.get("dirty-flag"):
-        lines.append("cleanly shut down: no")
-    lines += _backing(info)
-    if info.get("snapshots"):
-        lines += ["Snapshot list:", *text.snapshot_table(info["snapshots"])]
-    if info.get("format-specific"):
-        lines += ["Format specific information:", *text.nested(info["format-specific"]["data"], 1)]
-    return lines
-
-
-def _backing(info: dict[str, Any]) -> list[str]:
-    name, full = info.get("backing-filename"), info.get("full-backing-filename")
-    if name is None:
-        return []
-    place = "" if full == name else " (cannot determine actual path)" if full is None else f" (actual path: {full})"
-    lines = [f"backing file: {name}{place}"]
-    if "backing-filename-format" in info:
-        lines.append(f"backing file format: {info['backing-filename-format']}")
-    return lines
 
 
 COMMAND = Command(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from varan.block.base import BlockError
 from varan.block.operations import snapshot as subject
-from varan.cli.img import common, text
+from varan.block.operations import text
+from varan.cli.img import common
 from varan.cli.img.grammar import Command, Flag, Line
 from varan.cli.img.images import Images
 from varan.cli.option import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from varan.block.base import Data, Node
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.operations.info import image_info
-from varan.cli.img.text import nested
+from varan.block.operations.text import nested
 from varan.cli.io import words as w
 from varan.cli.io.session import Command, Session
 from varan.light import TYPE_CHECKING

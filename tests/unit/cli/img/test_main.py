@@ -9,9 +9,9 @@ import pytest
 from tests.support.image_programs import varan_img
 
 from varan.block.operations import convert as converting
+from varan.block.operations import text
 from varan.cli import main as varan
 from varan.cli.img import main as img
-from varan.cli.img import text
 from varan.cli.img.progress import Progress
 
 
