@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from varan.api.values import BlockDeviceStats, BlockDeviceTimedStats, BlockLatencyHistogramInfo, BlockStats
+from varan.api.values import (
+    BlockDeviceStats,
+    BlockDeviceTimedStats,
+    BlockLatencyHistogramInfo,
+    BlockStats,
+    BlockStatsSpecific,
+    FileBlockStatsSpecific,
+    HostDeviceBlockStatsSpecific,
+)
 from varan.block.description import below, place_of, visible
 from varan.block.intervals import Interval
 from varan.block.statistics import BlockStatistics, Kind
+from varan.block.transports.file import FileNode
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
@@ -17,6 +26,10 @@ if TYPE_CHECKING:
 
 _HOLDING = ("data-file", "file", "image")
 """Roles of a child that holds a node's bytes, the first that there is."""
+_SPECIFIC: dict[str, type[FileBlockStatsSpecific | HostDeviceBlockStatsSpecific]] = {
+    "file": FileBlockStatsSpecific,
+    "host_device": HostDeviceBlockStatsSpecific,
+}
 
 
 def count_backend(backend: BlockBackend) -> BlockStats:
@@ -37,6 +50,8 @@ def count_node(node: Node, *, whole: bool = False) -> BlockStats:
     if whole:
         node = visible(node)
     stats = BlockStats(node_name=node.node_name, stats=_stats(None, node.highest_write))
+    if isinstance(node, FileNode):
+        stats.driver_specific = _specific(node)
     for role in _HOLDING:
         if role in node.children:
             stats.parent = count_node(node.children[role].node, whole=whole)
@@ -46,6 +61,14 @@ def count_node(node: Node, *, whole: bool = False) -> BlockStats:
         if backing is not None:
             stats.backing = count_node(backing, whole=True)
     return stats
+
+
+def _specific(node: FileNode) -> BlockStatsSpecific | UnsetType:
+    kind = _SPECIFIC.get(node.driver)
+    if kind is None:
+        return UNSET
+    counted = node.discards
+    return kind(discard_nb_ok=counted.done, discard_nb_failed=counted.failed, discard_bytes_ok=counted.bytes)
 
 
 def _stats(statistics: BlockStatistics | None, highest: int) -> BlockDeviceStats:

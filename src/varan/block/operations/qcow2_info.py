@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_ENCRYPTION_ORDER = (
+ENCRYPTION_ORDER = (
     "ivgen-alg",
     "hash-alg",
     "cipher-alg",
@@ -72,7 +72,7 @@ async def _encryption(image: Qcow2Node) -> Mapping[str, object]:
     from varan.block.formats.qcow2.encryption import encryption_info
 
     info = await encryption_info(image.metadata.header, image.file) or {}
-    ordered = {key: info[key] for key in (*_ENCRYPTION_ORDER, *info) if key in info}
+    ordered = {key: info[key] for key in (*ENCRYPTION_ORDER, *info) if key in info}
     slots = ordered.get("slots")
     if isinstance(slots, list):
         order = ("active", "iters", "key-offset", "stripes")

@@ -34,7 +34,7 @@ from varan.block.transports import posix
 from varan.block.transports.direct import Direct
 from varan.block.transports.locking import ImageLock, supported
 from varan.block.transports.reserve import Reservation
-from varan.light import TYPE_CHECKING
+from varan.light import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -45,6 +45,16 @@ if TYPE_CHECKING:
 
 
 _PREALLOCATION = ("off", "falloc", "full")
+
+
+@record(slots=True)
+class Discards:
+    """What the host made of discards that reached it."""
+
+    done: int = 0
+    failed: int = 0
+    bytes: int = 0
+    """Of those that were done."""
 
 
 class FileNode(Node):
@@ -61,6 +71,7 @@ class FileNode(Node):
         status = os.fstat(fd)
         self._regular = stat.S_ISREG(status.st_mode)
         self._identity = (status.st_dev, status.st_ino, status.st_rdev)
+        self.discards = Discards()
         self._unflushed = False
         self._flushes = 0
         self._lost = False
@@ -199,8 +210,12 @@ class FileNode(Node):
                 else:
                     await self._wait(posix.discard_blocks, self._fd, offset, length, at=offset)
         except BlockError as error:
+            self.discards.failed += 1
             if error.kind not in (ErrorKind.UNSUPPORTED, ErrorKind.INVALID):
                 raise
+        else:
+            self.discards.done += 1
+            self.discards.bytes += length
 
     async def flush(self) -> None:
         if self._lost:

@@ -102,11 +102,15 @@ def _limits(info: BlockDeviceInfo) -> str:
 
 
 def _images(info: BlockDeviceInfo) -> list[str]:
+    from varan.block.operations.qcow2_info import ENCRYPTION_ORDER
     from varan.block.operations.text import image_text
 
     lines = []
     image = msgspec.to_builtins(info.image)
     while image:
+        data = image.get("format-specific", {}).get("data", {})
+        if "encrypt" in data:
+            data["encrypt"] = {key: data["encrypt"][key] for key in ENCRYPTION_ORDER if key in data["encrypt"]}
         lines += image_text(image)
         image = image.get("backing-image")
     return lines
@@ -117,7 +121,6 @@ async def info_blockstats(session: HmpSession) -> str:
     """A line for each."""
     lines = []
     for drive in await handlers.query_blockstats(session.machine):
-        if name := _or(drive.device, ""):
-            words = [f"{counter}={_or(getattr(drive.stats, counter), 0)}" for counter in _COUNTERS]
-            lines.append(f"{name}: {' '.join(words)}\n")
+        words = [f"{counter}={_or(getattr(drive.stats, counter), 0)}" for counter in _COUNTERS]
+        lines.append(f"{_or(drive.device, '')}: {' '.join(words)}\n")
     return "".join(lines)
