@@ -19,6 +19,7 @@ from varan.block.keys import missing_key
 from varan.block.limiting import shown_limits
 from varan.block.medium import is_removable
 from varan.block.operations.info import image_info
+from varan.block.operations.names import reopening_name
 
 if TYPE_CHECKING:
     from varan.block.backend import BlockBackend
@@ -61,6 +62,8 @@ async def describe_backend(backend: BlockBackend) -> BlockInfo:
         info.tray_open = guest.tray_open
     if backend.node is not None:
         inserted = info.inserted = await describe_node(visible(backend.node), backend)
+        # A filter that nobody asked for has the settings of the whole.
+        inserted.detect_zeroes = BlockdevDetectZeroesOptions(backend.node.options.detect_zeroes)
         for name, value in shown_limits(backend).items():
             setattr(inserted, name, value)
     return info
@@ -95,7 +98,7 @@ async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat
         info.dirty_bitmaps = dirty
     backing = node.children.get("backing")
     if backing is not None:
-        info.backing_file = (await image_info(backing.node))["filename"]
+        info.backing_file = reopening_name(backing.node)
     return info
 
 
@@ -118,7 +121,7 @@ async def _images(node: Node, *, flat: bool, all_nodes: bool) -> tuple[ImageInfo
     infos = []
     layer: Node | None = node
     while layer is not None:
-        infos.append(await image_info(layer))
+        infos.append(await image_info(layer) | {"filename": reopening_name(layer)})
         if flat:
             break
         layer = below(layer)

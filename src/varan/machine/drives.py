@@ -75,6 +75,7 @@ class Drives:
         if spec.source is not None:
             opening = OpenOptions(key_later=True)
             node = await self.graph.open(spec.source, format=spec.format, options=opening, user=None)
+            node.implicit = spec.copy_on_read
         backend = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
         if node is None:
             backend.last_medium = Retained.parse(spec.retained)

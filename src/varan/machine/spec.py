@@ -133,6 +133,8 @@ class DriveSpec:
     """What devices do about reads that fail."""
     werror: BlockdevOnError = BlockdevOnError.AUTO
     """And about writes, flushes and discards that fail."""
+    copy_on_read: bool = False
+    """The outermost node of `source` is a filter that is there for this only."""
     origin: str = field(default="", compare=False)
     """What asked for it, to be named in errors."""
 

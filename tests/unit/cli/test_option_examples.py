@@ -248,7 +248,13 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
         (
             "-drive if=none,file=a,format=qcow2,copy-on-read=on",
             "machine.drives",
-            (DriveSpec("none0", {"driver": "copy-on-read", "file.filename": "a", "file.driver": "qcow2"}),),
+            (
+                DriveSpec(
+                    "none0",
+                    {"driver": "copy-on-read", "file.filename": "a", "file.driver": "qcow2"},
+                    copy_on_read=True,
+                ),
+            ),
         ),
         (
             "-drive if=none,id=d,file=a,bps=1000,iops_rd_max=9,throttling.iops-read=3,iops_size=512,group=g",

@@ -89,6 +89,7 @@ class MirrorJob(BlockJob):
         self._own = own_zeros(target, whole=self._sync is MirrorSyncMode.FULL)
         filter = MirrorFilter(self, source, self._granularity)
         own = [edge for edge in graph.parents(source) if edge in self.edges or edge.owner is target]
+        filter.implicit = self._filter_name is None
         rewire.insert(graph, filter, self._filter_name, own)
         self._filter = filter
 

@@ -50,6 +50,7 @@ class StreamJob(BlockJob):
         wanted = Permission.CONSISTENT_READ | (Permission.WRITE_UNCHANGED if self.total else Permission.NONE)
         self.grasp(top, wanted, Permission.ALL & ~Permission.RESIZE)
         filter = StreamFilter(top)
+        filter.implicit = self._filter_name is None
         rewire.insert(graph, filter, self._filter_name, self.edges)
         self._filter = filter
 

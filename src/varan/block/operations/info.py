@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from varan.block.base import Node
 from varan.block.naming import relative_to
-from varan.block.options import json_name
+from varan.block.operations.names import reopening_name
 from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 async def image_info(node: Node) -> dict[str, Any]:
     """The ImageInfo of one image (not of those below it). Raises BlockError."""
     info: dict[str, Any] = {
-        "filename": _reopening_name(node),
+        "filename": reopening_name(node, backing=False),
         "format": node.driver,
         "virtual-size": node.length,
         "dirty-flag": False,
@@ -44,21 +42,11 @@ async def image_info(node: Node) -> dict[str, Any]:
     return info
 
 
-def _reopening_name(node: Node) -> str:
-    """A name that opens the image again, with the options that its file name does not imply."""
-    needed = {key: value for key, value in node.options.driver_options.items() if key.endswith("key-secret")}
-    if not needed or "file" not in node.children:
-        return node.filename
-    file = node.children["file"].node
-    return json_name(needed | {"driver": node.driver, "file": {"driver": file.driver, "filename": file.filename}})
-
-
 def allocated_size(node: Node) -> int | None:
-    """Bytes that an image's file takes on the host's disk; None where that cannot be told."""
-    file = node.children.get("file")
-    if file is not None:
-        return allocated_size(file.node)
-    try:
-        return os.stat(node.filename).st_blocks * 512
-    except (OSError, ValueError):
+    """Bytes that a node's files take on the host's disk, without backing files; None where that cannot be told."""
+    if not node.children:
+        return node.stored()
+    if node.driver == "blkdebug":
         return None
+    sizes = [allocated_size(edge.node) for role, edge in node.children.items() if role != "backing"]
+    return None if None in sizes else sum(size for size in sizes if size is not None)

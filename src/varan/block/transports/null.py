@@ -66,6 +66,9 @@ class NullNode(Node):
     async def flush(self) -> None:
         await self._wait()
 
+    def stored(self) -> int:
+        return 0
+
     async def block_status(self, offset: int, length: int) -> Extent:
         zero = Data.ZERO if self._read_zeroes else Data.NONE
         return Extent(length, Data.RAW_OFFSET | Data.ALLOCATED | zero, offset, self)

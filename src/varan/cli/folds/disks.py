@@ -144,7 +144,7 @@ def _drive(arguments: Arguments, id: str) -> DriveSpec:
         above: dict[str, Any] = {key: options.pop(key) for key in ("detect-zeroes", "discard") if key in options}
         inner = {f"file.{key}": value for key, value in options.items()}
         inner |= {"file.driver": format} if format else {}
-        return replace(spec, source={"driver": "copy-on-read", **above, **inner})
+        return replace(spec, source={"driver": "copy-on-read", **above, **inner}, copy_on_read=True)
     return replace(spec, source=options, format=format)
 
 

@@ -1,0 +1,67 @@
+"""A name that opens a node again, as it is: the file's own where that is enough, `json:{...}` where options, filters or
+another backing file than the image names go with it.
+"""
+
+from __future__ import annotations
+
+from varan.block import registry
+from varan.block.base import Node
+from varan.block.graph import base_name
+from varan.block.naming import JSON_PREFIX, relative_to
+from varan.block.options import json_name
+from varan.light import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_MATTERS = frozenset(("align", "bottom", "config", "key-secret", "max-transfer", "offset", "size", "throttle-group"))
+_MATTERS_WITHIN = ("encrypt.", "inject-error.", "set-state.")
+"""Driver options without which the node would show other bytes, or not open."""
+
+
+def reopening_name(node: Node, *, backing: bool = True) -> str:
+    """The name; `backing` False: without asking which backing file the node has."""
+    node = _asked_for(node)
+    # Protocols, and filters with a syntax of their own, name themselves.
+    if not node.children or (node.driver == "blkdebug" and set(_options(node)) <= {"config"}):
+        return node.filename
+    if node.filtered is not None or _options(node) or (backing and _backing(node)):
+        return json_name(_described(node, backing=backing))
+    name = reopening_name(node.children["file"].node)
+    return json_name(_described(node, backing=backing)) if name.startswith(JSON_PREFIX) else name
+
+
+def _asked_for(node: Node) -> Node:
+    """What is below filters that were put there by nobody who could open them again."""
+    while (below := node.filtered) is not None and (node.implicit or node.driver not in registry.names()):
+        node = below
+    return node
+
+
+def _options(node: Node) -> dict[str, Any]:
+    given = node.options.driver_options
+    return {key: value for key, value in given.items() if key in _MATTERS or key.startswith(_MATTERS_WITHIN)}
+
+
+def _backing(node: Node) -> dict[str, Any]:
+    """The backing file where it is not the one that the image names."""
+    named = next((implied for implied in node.implied_children() if implied.role == "backing"), None)
+    edge = node.children.get("backing")
+    if edge is None:
+        return {} if named is None else {"backing": None}
+    if named is not None and relative_to(base_name(node), named.filename) == reopening_name(edge.node):
+        return {}
+    return {"backing": _described(edge.node)}
+
+
+def _described(node: Node, *, backing: bool = True) -> dict[str, Any]:
+    """The options that open the node."""
+    node = _asked_for(node)
+    described = _options(node) | {"driver": node.driver}
+    if not node.children:
+        filename = node.options.driver_options.get("filename")
+        described |= node.options.driver_options if filename is None else {"filename": filename}
+    for role, edge in node.children.items():
+        if role != "backing":
+            described[role] = _described(edge.node)
+    return described | _backing(node) if backing and node.children else described
