@@ -373,19 +373,24 @@ class BlockBackend:
             if self.limits is not None and kind < FLUSH:
                 await self.limits.admit(length, kind is not READ)
             await work(self._medium(), *arguments)
-        except BlockError:
+        except BlockError as error:
             if requests == 1:
-                self._count_failure(kind, offset, length, begun)
+                self._count_failure(error, kind, offset, length, begun)
             raise
         else:
             self.statistics.done(kind, length, begun, requests)
         finally:
             gate.leave()
 
-    def _count_failure(self, kind: Kind, offset: int, length: int, begun: int) -> None:
+    def _count_failure(self, error: BlockError, kind: Kind, offset: int, length: int, begun: int) -> None:
+        """Count a request by what the guest is told: it is done for all that it knows, or not over yet."""
         if self.node is not None and offset + length > self.node.length:
             self.statistics.invalid(kind)
-        else:
+            return
+        action = self.policy.action(error, is_read=kind is READ)
+        if action is BlockErrorAction.IGNORE:
+            self.statistics.done(kind, length, begun)
+        elif action is BlockErrorAction.REPORT:
             self.statistics.failed(kind, begun)
 
 

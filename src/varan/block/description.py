@@ -121,7 +121,7 @@ async def _images(node: Node, *, flat: bool, all_nodes: bool) -> tuple[ImageInfo
     infos = []
     layer: Node | None = node
     while layer is not None:
-        infos.append(await image_info(layer) | {"filename": reopening_name(layer)})
+        infos.append(await image_info(layer, in_use=True))
         if flat:
             break
         layer = below(layer)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from varan.api.values import BlockdevOnError as Policy
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, Buffers
+from varan.block.errorpolicy import ErrorPolicy
 from varan.block.graph import Graph
 from varan.block.statistics import Kind
 
@@ -83,4 +85,24 @@ async def test_a_failure_is_counted_where_it_is_the_requests_own(tmp_path: Path)
         (0, 0, 0),
     ]
     backend.node = None
+    await graph.close_all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "done", "failed"), [(Policy.REPORT, 0, 1), (Policy.IGNORE, 1, 0), (Policy.STOP, 0, 0)]
+)
+async def test_a_failure_counts_as_what_the_guest_is_told(
+    tmp_path: Path, policy: Policy, done: int, failed: int
+) -> None:
+    (tmp_path / "disk").write_bytes(bytes(LENGTH))
+    graph = Graph()
+    faults = [{"event": "none", "iotype": "write", "errno": "EIO"}]
+    image = {"driver": "file", "filename": f"{tmp_path}/disk"}
+    node = await graph.open({"driver": "blkdebug", "inject-error": faults, "image": image}, user=None)
+    backend = BlockBackend(graph, "drive0", node)
+    backend.policy = ErrorPolicy(write=policy)
+    with pytest.raises(BlockError):
+        await backend.write(0, buffers(512))
+    tally = backend.statistics.tallies[Kind.WRITE]
+    assert (tally.operations, tally.failed, tally.bytes) == (done, failed, 512 * done)
     await graph.close_all()

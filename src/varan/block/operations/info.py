@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-async def image_info(node: Node) -> dict[str, Any]:
-    """The ImageInfo of one image (not of those below it). Raises BlockError."""
+async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
+    """The ImageInfo of one image (not of those below it); `in_use`: with the files that it has open. Raises BlockError."""
     info: dict[str, Any] = {
-        "filename": reopening_name(node, backing=False),
+        "filename": reopening_name(node, backing=in_use),
         "format": node.driver,
         "virtual-size": node.length,
         "dirty-flag": False,
     }
-    size = allocated_size(node)
+    size = allocated_size(node, all_files=in_use)
     if size is not None:
         info["actual-size"] = size
     for implied in node.implied_children():
@@ -42,11 +42,13 @@ async def image_info(node: Node) -> dict[str, Any]:
     return info
 
 
-def allocated_size(node: Node) -> int | None:
-    """Bytes that a node's files take on the host's disk, without backing files; None where that cannot be told."""
+def allocated_size(node: Node, *, all_files: bool = False) -> int | None:
+    """Bytes that an image's file, or all its files, take on the host's disk; None where that cannot be told."""
     if not node.children:
         return node.stored()
-    if node.driver == "blkdebug":
-        return None
-    sizes = [allocated_size(edge.node) for role, edge in node.children.items() if role != "backing"]
-    return None if None in sizes else sum(size for size in sizes if size is not None)
+    sizes = [
+        allocated_size(edge.node, all_files=all_files)
+        for role, edge in node.children.items()
+        if role == "file" or (all_files and role not in ("backing", "image"))
+    ]
+    return None if None in sizes or not sizes else sum(size for size in sizes if size is not None)
