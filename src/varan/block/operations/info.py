@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
-    """The ImageInfo of one image (not of those below it); `in_use`: with the files that it has open. Raises BlockError."""
+    """The ImageInfo of one image, not of those below it; `in_use`: with all the files it has. Raises BlockError."""
     info: dict[str, Any] = {
         "filename": reopening_name(node, backing=in_use),
         "format": node.driver,
