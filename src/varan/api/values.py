@@ -917,6 +917,114 @@ class BlockdevChangeReadOnlyMode(enum.Enum):
     """yes"""
 
 
+class Qcow2CompressionType(enum.Enum):
+    """How a qcow2 image compresses."""
+
+    ZLIB = "zlib"
+    """by deflate"""
+    ZSTD = "zstd"
+    """by Zstandard"""
+
+
+class Qcow2BitmapInfoFlags(enum.Enum):
+    """What is said of a bitmap in a qcow2 image."""
+
+    IN_USE = "in-use"
+    """it was not saved, so that it cannot be relied on"""
+    AUTO = "auto"
+    """writes are noted in it"""
+
+
+class QCryptoHashAlgorithm(enum.Enum):
+    """Functions that make a digest."""
+
+    MD5 = "md5"
+    """MD5"""
+    SHA1 = "sha1"
+    """SHA-1"""
+    SHA224 = "sha224"
+    """SHA-224 (since 2.7)"""
+    SHA256 = "sha256"
+    """SHA-256"""
+    SHA384 = "sha384"
+    """SHA-384 (since 2.7)"""
+    SHA512 = "sha512"
+    """SHA-512 (since 2.7)"""
+    RIPEMD160 = "ripemd160"
+    """RIPEMD-160 (since 2.7)"""
+
+
+class QCryptoCipherAlgorithm(enum.Enum):
+    """Ciphers."""
+
+    AES_128 = "aes-128"
+    """AES with keys of 128 bits"""
+    AES_192 = "aes-192"
+    """AES with keys of 192 bits"""
+    AES_256 = "aes-256"
+    """AES with keys of 256 bits"""
+    DES = "des"
+    """DES"""
+    V3DES = "3des"
+    """triple DES (since 2.9)"""
+    CAST5_128 = "cast5-128"
+    """CAST5 with keys of 128 bits"""
+    SERPENT_128 = "serpent-128"
+    """Serpent with keys of 128 bits"""
+    SERPENT_192 = "serpent-192"
+    """Serpent with keys of 192 bits"""
+    SERPENT_256 = "serpent-256"
+    """Serpent with keys of 256 bits"""
+    TWOFISH_128 = "twofish-128"
+    """Twofish with keys of 128 bits"""
+    TWOFISH_192 = "twofish-192"
+    """Twofish with keys of 192 bits"""
+    TWOFISH_256 = "twofish-256"
+    """Twofish with keys of 256 bits"""
+
+
+class QCryptoCipherMode(enum.Enum):
+    """How a cipher is applied to more than one block."""
+
+    ECB = "ecb"
+    """each alone"""
+    CBC = "cbc"
+    """each with the one before"""
+    XTS = "xts"
+    """each with its place in the sector"""
+    CTR = "ctr"
+    """by the key stream of a counter (since 2.8)"""
+
+
+class QCryptoIVGenAlgorithm(enum.Enum):
+    """What the initialization vector of a sector is made of."""
+
+    PLAIN = "plain"
+    """32 bits of its number"""
+    PLAIN64 = "plain64"
+    """64 bits of its number"""
+    ESSIV = "essiv"
+    """its encrypted number"""
+
+
+class BlockdevQcow2EncryptionFormat(enum.Enum):
+    """How a qcow2 image is encrypted."""
+
+    AES = "aes"
+    """by a key that is the password itself, which protects from nobody"""
+    LUKS = "luks"
+    """as LUKS images are"""
+
+
+class ImageInfoSpecificKind(enum.Enum):
+    """Formats with members of their own."""
+
+    QCOW2 = "qcow2"
+    """qcow2"""
+    LUKS = "luks"
+    """LUKS (since 2.7)"""
+
+
 class BlockdevDetectZeroesOptions(enum.Enum):
     """What becomes of written zeros."""
 
@@ -926,6 +1034,35 @@ class BlockdevDetectZeroesOptions(enum.Enum):
     """the range is made zero as cheaply as that can be"""
     UNMAP = "unmap"
     """so, and the space is given back where discards are passed on"""
+
+
+class BlockdevDriver(enum.Enum):
+    """What a block node can be."""
+
+    BLKDEBUG = "blkdebug"
+    """a filter that makes requests fail"""
+    COPY_ON_READ = "copy-on-read"
+    """a filter that copies what is read into the image (since 3.0)"""
+    FILE = "file"
+    """a file of the host"""
+    HOST_CDROM = "host_cdrom"
+    """an optical drive of the host"""
+    HOST_DEVICE = "host_device"
+    """a device of the host"""
+    LUKS = "luks"
+    """an encrypted image"""
+    NULL_AIO = "null-aio"
+    """nothing, with a delay if that is wished"""
+    NULL_CO = "null-co"
+    """nothing, with a delay if that is wished"""
+    PREALLOCATE = "preallocate"
+    """a filter that makes a file grow in large steps (since 6.0)"""
+    QCOW2 = "qcow2"
+    """an image that grows"""
+    RAW = "raw"
+    """bytes as they are"""
+    THROTTLE = "throttle"
+    """a filter with limits (since 2.11)"""
 
 
 class ActionCompletionMode(enum.Enum):
@@ -2668,17 +2805,6 @@ class BlockIOThrottle(Input, kw_only=True):
     """the throttle group that the drive joins; that it is in, or one of its own, unless given (since 2.4)"""
 
 
-class BlockdevCacheInfo(Output, kw_only=True):
-    """Caches on the way to an image."""
-
-    writeback: bool
-    """writes may wait for a flush"""
-    direct: bool
-    """the host's page cache is passed by"""
-    no_flush: bool = field(name="no-flush")
-    """flushes do nothing"""
-
-
 class SnapshotInfo(Output, kw_only=True):
     """A snapshot in an image."""
 
@@ -2729,8 +2855,125 @@ class ImageInfo(Output, kw_only=True):
     """snapshots in it"""
     backing_image: ImageInfo | UnsetType = field(default=UNSET, name="backing-image")
     """the image below it (since 1.6)"""
-    format_specific: Any | UnsetType = field(default=UNSET, name="format-specific")
+    format_specific: ImageInfoSpecific | UnsetType = field(default=UNSET, name="format-specific")
     """what only its format has (since 1.7)"""
+
+
+class Qcow2BitmapInfo(Output, kw_only=True):
+    """A dirty bitmap in a qcow2 image."""
+
+    flags: list[Qcow2BitmapInfoFlags]
+    """what is said of it"""
+    name: str
+    """its name"""
+    granularity: UInt32
+    """bytes of one bit"""
+
+
+class QCryptoBlockInfoLUKSSlot(Output, kw_only=True):
+    """A place for a password."""
+
+    active: bool
+    """there is one in it"""
+    iters: Int64 | UnsetType = UNSET
+    """how often its key is stirred"""
+    key_offset: Int64 = field(name="key-offset")
+    """where the parts of the key are, in bytes"""
+    stripes: Int64 | UnsetType = UNSET
+    """into how many parts it is split"""
+
+
+class QCryptoBlockInfoLUKS(Output, kw_only=True):
+    """How a LUKS image is encrypted."""
+
+    ivgen_alg: QCryptoIVGenAlgorithm = field(name="ivgen-alg")
+    """what initialization vectors are made of"""
+    hash_alg: QCryptoHashAlgorithm = field(name="hash-alg")
+    """the digest that keys are derived by"""
+    cipher_alg: QCryptoCipherAlgorithm = field(name="cipher-alg")
+    """the cipher"""
+    uuid: str
+    """the image's own id"""
+    ivgen_hash_alg: QCryptoHashAlgorithm | UnsetType = field(default=UNSET, name="ivgen-hash-alg")
+    """the digest that has a part in initialization vectors"""
+    cipher_mode: QCryptoCipherMode = field(name="cipher-mode")
+    """how the cipher is applied"""
+    slots: list[QCryptoBlockInfoLUKSSlot]
+    """places for passwords"""
+    payload_offset: Int64 = field(name="payload-offset")
+    """where the encrypted data begin, in bytes"""
+    master_key_iters: Int64 = field(name="master-key-iters")
+    """how often the digest of the key is stirred"""
+
+
+class AesImageInfoSpecificQCow2Encryption(Output, kw_only=True, tag_field="format", tag="aes"):
+    """How a qcow2 image is encrypted."""
+    format: ClassVar[BlockdevQcow2EncryptionFormat] = BlockdevQcow2EncryptionFormat.AES
+
+
+class LuksImageInfoSpecificQCow2Encryption(QCryptoBlockInfoLUKS, kw_only=True, tag_field="format", tag="luks"):
+    """How a qcow2 image is encrypted."""
+    format: ClassVar[BlockdevQcow2EncryptionFormat] = BlockdevQcow2EncryptionFormat.LUKS
+
+
+class ImageInfoSpecificQCow2(Output, kw_only=True):
+    """What only qcow2 images have."""
+
+    compat: str
+    """its version: "0.10" for 2, "1.1" for 3"""
+    compression_type: Qcow2CompressionType = field(name="compression-type")
+    """how it compresses (since 5.1)"""
+    lazy_refcounts: bool | UnsetType = field(default=UNSET, name="lazy-refcounts")
+    """reference counts may be wrong after a crash, and are mended then"""
+    bitmaps: list[Qcow2BitmapInfo] | UnsetType = UNSET
+    """dirty bitmaps in it (since 4.0)"""
+    refcount_bits: Int64 = field(name="refcount-bits")
+    """bits of a reference count (since 2.3)"""
+    encrypt: ImageInfoSpecificQCow2Encryption | UnsetType = UNSET
+    """how it is encrypted (since 2.10)"""
+    data_file: str | UnsetType = field(default=UNSET, name="data-file")
+    """the file that the data are in (since 4.0)"""
+    data_file_raw: bool | UnsetType = field(default=UNSET, name="data-file-raw")
+    """that file is the disk by itself (since 4.0)"""
+    corrupt: bool | UnsetType = UNSET
+    """it is known to be damaged (since 2.2)"""
+    extended_l2: bool | UnsetType = field(default=UNSET, name="extended-l2")
+    """clusters are allocated in parts (since 5.2)"""
+
+
+class ImageInfoSpecificQCow2Wrapper(Output, kw_only=True):
+    """A qcow2 image's own members."""
+
+    data: ImageInfoSpecificQCow2
+    """these members"""
+
+
+class ImageInfoSpecificLUKSWrapper(Output, kw_only=True):
+    """A LUKS image's own members."""
+
+    data: QCryptoBlockInfoLUKS
+    """these members"""
+
+
+class Qcow2ImageInfoSpecific(ImageInfoSpecificQCow2Wrapper, kw_only=True, tag_field="type", tag="qcow2"):
+    """What only images of one format have."""
+    type: ClassVar[ImageInfoSpecificKind] = ImageInfoSpecificKind.QCOW2
+
+
+class LuksImageInfoSpecific(ImageInfoSpecificLUKSWrapper, kw_only=True, tag_field="type", tag="luks"):
+    """What only images of one format have."""
+    type: ClassVar[ImageInfoSpecificKind] = ImageInfoSpecificKind.LUKS
+
+
+class BlockdevCacheInfo(Output, kw_only=True):
+    """Caches on the way to an image."""
+
+    writeback: bool
+    """writes may wait for a flush"""
+    direct: bool
+    """the host's page cache is passed by"""
+    no_flush: bool = field(name="no-flush")
+    """flushes do nothing"""
 
 
 class BlockDirtyInfo(Output, kw_only=True):
@@ -2950,6 +3193,77 @@ class BlockDeviceStats(Output, kw_only=True):
     """of flushes, where one is drawn (since 4.0)"""
 
 
+class BlockStatsSpecificFile(Output, kw_only=True):
+    """What a file knows of discards."""
+
+    discard_nb_ok: UInt64 = field(name="discard-nb-ok")
+    """how many there were that the host did"""
+    discard_nb_failed: UInt64 = field(name="discard-nb-failed")
+    """how many it did not do"""
+    discard_bytes_ok: UInt64 = field(name="discard-bytes-ok")
+    """bytes of those that it did"""
+
+
+class BlkdebugBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="blkdebug"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.BLKDEBUG
+
+
+class CopyOnReadBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="copy-on-read"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.COPY_ON_READ
+
+
+class FileBlockStatsSpecific(BlockStatsSpecificFile, kw_only=True, tag_field="driver", tag="file"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.FILE
+
+
+class HostCdromBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="host_cdrom"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.HOST_CDROM
+
+
+class HostDeviceBlockStatsSpecific(BlockStatsSpecificFile, kw_only=True, tag_field="driver", tag="host_device"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.HOST_DEVICE
+
+
+class LuksBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="luks"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.LUKS
+
+
+class NullAioBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="null-aio"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.NULL_AIO
+
+
+class NullCoBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="null-co"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.NULL_CO
+
+
+class PreallocateBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="preallocate"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.PREALLOCATE
+
+
+class Qcow2BlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="qcow2"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.QCOW2
+
+
+class RawBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="raw"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.RAW
+
+
+class ThrottleBlockStatsSpecific(Output, kw_only=True, tag_field="driver", tag="throttle"):
+    """What only nodes of one driver count."""
+    driver: ClassVar[BlockdevDriver] = BlockdevDriver.THROTTLE
+
+
 class BlockStats(Output, kw_only=True):
     """Counters of a drive or a node, with those of the nodes below. Requests of a guest's device are counted
     at its drive; below that only `BlockDeviceStats`.wr_highest_offset is.
@@ -2963,6 +3277,8 @@ class BlockStats(Output, kw_only=True):
     """the node (since 2.3)"""
     stats: BlockDeviceStats
     """the counters"""
+    driver_specific: BlockStatsSpecific | UnsetType = field(default=UNSET, name="driver-specific")
+    """what only nodes of its driver count (since 4.2)"""
     parent: BlockStats | UnsetType = UNSET
     """the node that holds the bytes of this one"""
     backing: BlockStats | UnsetType = UNSET
@@ -3248,6 +3564,31 @@ first.
 
 InputEvent: TypeAlias = KeyInputEvent | BtnInputEvent | RelInputEvent | AbsInputEvent
 """Something that a user did."""
+
+ImageInfoSpecificQCow2Encryption: TypeAlias = (
+    AesImageInfoSpecificQCow2Encryption
+    | LuksImageInfoSpecificQCow2Encryption
+)
+"""How a qcow2 image is encrypted."""
+
+ImageInfoSpecific: TypeAlias = Qcow2ImageInfoSpecific | LuksImageInfoSpecific
+"""What only images of one format have."""
+
+BlockStatsSpecific: TypeAlias = (
+    BlkdebugBlockStatsSpecific
+    | CopyOnReadBlockStatsSpecific
+    | FileBlockStatsSpecific
+    | HostCdromBlockStatsSpecific
+    | HostDeviceBlockStatsSpecific
+    | LuksBlockStatsSpecific
+    | NullAioBlockStatsSpecific
+    | NullCoBlockStatsSpecific
+    | PreallocateBlockStatsSpecific
+    | Qcow2BlockStatsSpecific
+    | RawBlockStatsSpecific
+    | ThrottleBlockStatsSpecific
+)
+"""What only nodes of one driver count."""
 
 BlockDirtyBitmapMergeSource: TypeAlias = str | BlockDirtyBitmap
 """A bitmap that is merged into another one."""
