@@ -81,9 +81,9 @@ class NodeNotFound(DeviceNotFound):
     lasting_class = "GenericError"
 
     def __init__(self, device: str, node: str | None = None) -> None:
-        """`node`: where a name of its own was asked for."""
+        """`node`: the name of the node, where it was asked for by another name than the device."""
         QmpError.__init__(self, device=device, node=device if node is None else node)
-        self.data = {"device": device or node}
+        self.data = {"device": device or node or ""}
 
 
 class BaseNotFound(QmpError):
@@ -98,6 +98,16 @@ class DeviceHasNoMedium(QmpError):
 
     def __init__(self, device: str) -> None:
         super().__init__(device=device)
+
+
+class DeviceIsReadOnly(QmpError):
+    """`reason`: another sentence."""
+
+    template = "{reason}"
+
+    def __init__(self, device: str, reason: str | None = None) -> None:
+        super().__init__(reason=reason or f"Device '{device}' is read only")
+        self.data = {"device": device}
 
 
 class DeviceNotRemovable(QmpError):
@@ -338,7 +348,10 @@ class QMPExtraInputObjectMember(QmpError):
 
 
 class Unsupported(QmpError):
-    template = "This operation is not supported by this machine"
+    """`reason`: a sentence of its own, for those who read sentences."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    template = "{reason}"
+
+    def __init__(self, reason: str = "This operation is not supported by this machine") -> None:
+        super().__init__(reason=reason)
+        self.data = {}

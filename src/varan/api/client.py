@@ -25,6 +25,7 @@ from .commands import (
     BlockJobSetSpeedArguments,
     BlockJobSetSpeedFormerArguments,
     BlockPasswdArguments,
+    BlockResizeArguments,
     BlockStreamArguments,
     BlockStreamFormerArguments,
     BlockdevChangeMediumArguments,
@@ -1223,6 +1224,29 @@ class Commands(abc.ABC):
         Errors: - If there is no such node, or an option cannot change, GenericError
         """
         await self.call(COMMANDS["blockdev-reopen"], BlockdevReopenArguments(options=options))
+
+    async def block_resize(self, size: int, device: str | None = None, node_name: str | None = None) -> None:
+        """Give a disk another size while the guest runs, which is told of it. What is behind the new end of a
+        smaller one is lost.
+
+        device: the drive
+
+        node_name: the block node, where no drive is named (since 2.0)
+
+        size: in bytes
+
+        Errors:
+        - If there is no such drive or node, DeviceNotFound
+        - If there is no medium, DeviceHasNoMedium
+        - If the size is negative, InvalidParameterValue
+        - If the image cannot be written, DeviceIsReadOnly
+        - If its format has a fixed size, Unsupported
+        - If a job or somebody else relies on the size, DeviceInUse
+        """
+        await self.call(
+            COMMANDS["block_resize"],
+            BlockResizeArguments(device=UNSET if device is None else device, node_name=UNSET if node_name is None else node_name, size=size),
+        )
 
     async def eject(
         self,

@@ -457,6 +457,15 @@ class BlockdevReopenArguments(Struct, kw_only=True, omit_defaults=True, forbid_u
     """
 
 
+class BlockResizeArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    device: str | UnsetType = UNSET
+    """the drive"""
+    node_name: str | UnsetType = field(default=UNSET, name="node-name")
+    """the block node, where no drive is named (since 2.0)"""
+    size: Int64
+    """in bytes"""
+
+
 class EjectArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     device: str | UnsetType = UNSET
     """the drive's name"""
@@ -968,6 +977,7 @@ COMMANDS: dict[str, CommandInfo] = {
         arguments=BlockdevReopenArguments,
         since="6.1",
     ),
+    "block_resize": CommandInfo("block_resize", "block_resize", arguments=BlockResizeArguments, since="0.14"),
     "eject": CommandInfo("eject", "eject", arguments=EjectArguments, since="0.14"),
     "change": CommandInfo("change", "change", arguments=ChangeArguments, since="0.14", removed="6.0"),
     "blockdev-open-tray": CommandInfo(
@@ -1338,6 +1348,13 @@ class Signatures(Protocol):
     async def blockdev_del(self, node_name: str) -> None: ...
 
     async def blockdev_reopen(self, options: list[Any]) -> None: ...
+
+    async def block_resize(
+        self,
+        size: int,
+        device: str | None = None,
+        node_name: str | None = None,
+    ) -> None: ...
 
     async def eject(
         self,

@@ -71,6 +71,8 @@ class BlockBackend:
         """Told of each decision: the error, whether of a read, and what is done about it."""
         self.try_again: Callable[[], None] = _nothing
         """Set by the device: begin anew what has failed and waits."""
+        self.on_resize: Callable[[], None] = _nothing
+        """Set by the device: the medium has another size. Called on the loop, the machine lock is not held."""
         self._graph = graph
         self._edge: Edge | None = None
         self._quick: Node | None = None
@@ -191,7 +193,7 @@ class BlockBackend:
         """The device is gone; what it has begun ends first. Raises BlockError when the medium cannot be flushed."""
         await self.drain()
         self.user = self.device = self.removable = None
-        self.try_again = _nothing
+        self.try_again = self.on_resize = _nothing
         self._quick = None
         if self._keeps and self._edge is not None:
             await self._medium().flush()

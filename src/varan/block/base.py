@@ -271,7 +271,7 @@ class Node(abc.ABC):
 
     async def truncate(self, length: int, preallocation: str = "off", *, exact: bool = True) -> None:
         """Change the size. New bytes read as zeros. `exact` False: larger will do (block devices)."""
-        raise BlockError(ErrorKind.UNSUPPORTED, "the size cannot be changed", where=self.filename)
+        raise BlockError(ErrorKind.UNSUPPORTED, "Image format driver does not support resize", where=self.filename)
 
     @property
     def encrypted(self) -> bool:

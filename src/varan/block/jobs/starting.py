@@ -142,6 +142,13 @@ class JobStarter:
         """Jobs of the same transaction, which have begun already."""
         return self._change.jobs if self._change is not None else []
 
+    def busy(self, node: Node) -> BlockJob | None:
+        """The job that works on a node, if any."""
+        for job in self._manager.jobs.values():
+            if isinstance(job, BlockJob) and unfiltered(node) in job.nodes:
+                return job
+        return None
+
     def check_free(self, device: str, *nodes: Node) -> None:
         """Raise DeviceInUse when another job works on one of the nodes."""
         for job in (*self._manager.jobs.values(), *self._with_us):

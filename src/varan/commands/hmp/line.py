@@ -1,8 +1,8 @@
 """Lines of the human monitor: a command's name, then arguments by the command's own declaration.
 
 A declaration is words: `val:integer size:integer filename:string` are three arguments in order, `index:integer?` may be
-left out, `-a:all` is a flag whose parameter is called `all`, `/format` is a display format that sticks to the command's
-name, and `line:rest` takes what is left as it stands.
+left out, `size:size` is a number of bytes, `-a:all` is a flag whose parameter is called `all`, `/format` is a display
+format that sticks to the command's name, and `line:rest` takes what is left as it stands.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from varan.commands.hmp import expression
 from varan.commands.hmp.errors import HmpError
 from varan.commands.hmp.expression import Expression
 from varan.commands.hmp.format import Format
+from varan.core.sizes import parse_size
 
 MAX_LINE = 4096
 """Characters a line may have."""
 
+_MIB = 1 << 20
 _NAME = re.compile(r"[ \t]*([^ \t/]*)")
 _BLANKS = re.compile(r"[ \t]*")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
@@ -29,6 +31,8 @@ class Kind(enum.Enum):
 
     INTEGER = "integer"
     """An expression; the handler gets its value."""
+    SIZE = "size"
+    """Bytes; MiB where no suffix says otherwise."""
     STRING = "string"
     """A word, or anything in double quotes."""
     REST = "rest"
@@ -52,7 +56,7 @@ class Argument:
         return f"[{shown}]" if self.optional else shown
 
 
-Parsed = dict[str, Expression | str | bool | Format]
+Parsed = dict[str, Expression | str | int | Format]
 
 
 def declare(declaration: str) -> tuple[Argument, ...]:
@@ -126,7 +130,14 @@ def _take_value(argument: Argument, line: str, position: int, parsed: Parsed, mo
     if argument.kind is Kind.REST:
         parsed[argument.parameter] = line[position:].rstrip(" \t")
         return len(line)
-    parsed[argument.parameter], position = take_word(line, position)
+    word, position = take_word(line, position)
+    if argument.kind is Kind.SIZE:
+        size = parse_size(word, _MIB)
+        if size is None:
+            raise HmpError(f"invalid size: '{word[:40]}'")
+        parsed[argument.parameter] = size
+    else:
+        parsed[argument.parameter] = word
     return position
 
 

@@ -88,7 +88,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
             features |= b.F_MQ
         super().__init__(memory, [queue_size] * queues, features)
         self.stopped()
-        backend.try_again = self.try_again
+        backend.try_again, backend.on_resize = self.try_again, self.resized
 
     # What the driver sees
 
@@ -140,7 +140,8 @@ class VirtioBlk(VirtioDevice[BlkState]):
 
     def resized(self) -> None:
         """The medium has another size: tell the driver."""
-        self.announce_config()
+        with self._lock:
+            self.announce_config()
 
     # On the vCPU's thread
 

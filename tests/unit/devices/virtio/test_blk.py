@@ -14,6 +14,7 @@ from tests.support.virtio_driver import Buffers, CountingTransport, GuestMemory,
 
 from varan.block.backend import BlockBackend
 from varan.block.graph import Graph
+from varan.block.resizing import resize
 from varan.core.state import decode, encode
 from varan.devices.virtio import blk_layout as b
 from varan.devices.virtio.blk import BlkState, VirtioBlk
@@ -263,6 +264,18 @@ async def test_the_configuration_space(disk: Disk) -> None:
     assert device.read_config(20, 4) == 512
     assert device.read_config(34, 2) == 1
     assert device.read_config(60, 4) == 0
+
+
+async def test_the_driver_is_told_of_another_size(disk: Disk) -> None:
+    generation = disk.device.state.generation
+    assert disk.backend.node is not None
+    await resize(disk.graph, disk.backend.node, 2 * LENGTH)
+    assert disk.interrupts.config == 1
+    assert disk.device.state.generation == generation + 1
+    assert disk.device.read_config(0, 8) == 2 * LENGTH // 512
+    assert (await disk.ask(b.T_OUT, 2 * LENGTH // 512 - 1, b"e" * 512))[0] == b.S_OK
+    await resize(disk.graph, disk.backend.node, LENGTH)
+    assert (await disk.ask(b.T_OUT, 2 * LENGTH // 512 - 1, b"e" * 512))[0] == b.S_IOERR
 
 
 async def test_the_write_cache_can_be_switched(disk: Disk) -> None:

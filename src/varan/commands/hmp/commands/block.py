@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varan.api.values import BlockIOThrottle, DriveBackup, DriveMirror, JobType, MirrorSyncMode, NewImageMode
+from varan.commands import block_core as core
 from varan.commands import block_jobs as handlers
 from varan.commands import block_snapshots as snapshots
 from varan.commands import block_throttle as throttle_handlers
@@ -177,4 +178,11 @@ async def snapshot_blkdev_internal(session: HmpSession, device: str, name: str) 
 async def snapshot_delete_blkdev_internal(session: HmpSession, device: str, name: str, id: str | None = None) -> str:
     """As the QMP command."""
     await snapshots.blockdev_snapshot_delete_internal_sync(session.machine, device, id, name)
+    return ""
+
+
+@command("block_resize", "device:string size:size", help="give a disk another size (in MiB, or with a suffix)")
+async def block_resize(session: HmpSession, device: str, size: int) -> str:
+    """As the QMP command."""
+    await core.block_resize(session.machine, size, device=device)
     return ""
