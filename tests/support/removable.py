@@ -25,6 +25,6 @@ class TrayDevice(PluggableDevice):
         if force:
             self.locked = False
 
-    def load(self, loaded: bool) -> None:
+    def set_loaded(self, loaded: bool) -> None:
         self.told.append("load" if loaded else "unload")
         self.tray_open = self.has_tray and not loaded

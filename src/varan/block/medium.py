@@ -47,7 +47,7 @@ class Removable(Protocol):
     def eject_requested(self, force: bool) -> None:
         """A user wants the medium out: tell the guest. `force`: its lock counts no more."""
 
-    def load(self, loaded: bool) -> None:
+    def set_loaded(self, loaded: bool) -> None:
         """True: the tray has gone in, or a medium into a device without a tray; False: out. The back end has the medium
         that it has then."""
 
@@ -159,7 +159,7 @@ def insert_medium(backend: BlockBackend, node: Node) -> None:
 def _load(backend: BlockBackend, device: Removable, loaded: bool) -> None:
     with backend.lock:
         before = device.tray_open
-        device.load(loaded)
+        device.set_loaded(loaded)
         after = device.tray_open
     if before != after:
         backend.tray_moved(after)

@@ -39,6 +39,7 @@ from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import PostPort
 from varan.devices.environment import Environment, WakeCause
+from varan.devices.ide.piix3_ide import Piix3Ide
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
@@ -197,11 +198,15 @@ class Pc:
         host.add_child(PCI_BUS, self.pci)
         self.i440fx = I440Fx(settings={"addr": "0.0"})
         self.piix3 = Piix3(settings={"addr": "1.0", "multifunction": True})
-        for device in (self.i440fx, self.piix3):
+        self.ide = Piix3Ide(settings={"addr": "1.1"})
+        for device in (self.i440fx, self.piix3, self.ide):
             self._add(device, self.pci)
         self.piix3.add_child(ISA_BUS, self.isa)
         self._fixed["pci-host"] = self.pci_host
         self._fixed["i440fx"] = self.i440fx.function
+        parts = self.ide.parts()
+        self._fixed["piix3-ide"] = parts.pop("pci")
+        self._fixed |= parts
         if self.config.acpi:
             self._make_power()
 
@@ -264,6 +269,7 @@ class Pc:
         """Leave devices and memory as firmware does for a kernel. Follows `reset`. Holds the machine lock."""
         mptable.install(self.memory, [apic.id for apic in self.interrupts.apics], pci_setup.interrupts())
         pci_setup.initialize(self.pci, self.piix3.function, self.ports, self._pci_windows())
+        self.ide.enable()
         if self.pm is not None:
             self.pm.place(PM_BASE)
 

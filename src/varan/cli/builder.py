@@ -93,13 +93,13 @@ class Builder:
     objects: list[ObjectSpec] = field(default_factory=list)
     blockdevs: list[BlockdevSpec] = field(default_factory=list)
     drives: list[DriveSpec] = field(default_factory=list)
-    drive_numbers: set[int] = field(default_factory=set)
-    """Indices of the drives with if=virtio."""
-    unplugged_drives: int = 0
-    """How many drives with if=none there are."""
+    drive_numbers: dict[str, set[int]] = field(default_factory=dict)
+    """Indices of the drives by interface."""
     devices: list[DeviceSpec] = field(default_factory=list)
     disk_devices: list[DeviceSpec] = field(default_factory=list)
     """Devices that -drive asks for: they come behind those of -device."""
+    ide_devices: list[DeviceSpec] = field(default_factory=list)
+    """The same on the board's own controller: they come first, so that those of -device get what is left."""
     compat_monitors: int = 0
     """Monitors made by -monitor and -qmp so far: they number their character devices."""
     globals: list[tuple[str, str, str]] = field(default_factory=list)
@@ -215,7 +215,7 @@ class Builder:
             objects=tuple(self.objects),
             blockdevs=tuple(self.blockdevs),
             drives=tuple(self.drives),
-            devices=(*self.devices, *self.disk_devices),
+            devices=(*self.ide_devices, *self.devices, *self.disk_devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,
             globals=tuple(self.globals),

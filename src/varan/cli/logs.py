@@ -15,6 +15,7 @@ ITEMS = {
     "block": "disks: block jobs, errors",
     "chardev": "character devices: connections, errors",
     "hmp": "human monitors",
+    "ide": "IDE drives: requests that the host fails",
     "jobs": "jobs that fail",
     "machine": "run states and the life of the machine",
     "net": "network back ends: connections, errors, what guests do wrong",

@@ -163,13 +163,15 @@ _BOOT = (
 _DISKS = (
     Option(
         "drive",
-        "[file=FILE][,if=virtio|none][,format=FORMAT][,id=ID][,index=N][,media=disk][,readonly=on|off][,cache=MODE]"
+        "[file=FILE][,if=ide|virtio|none][,format=FORMAT][,id=ID][,index=N|,bus=N,unit=N][,media=disk|cdrom]"
+        "[,readonly=on|off][,cache=MODE]"
         "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,copy-on-read=on|off][,aio=KIND][,serial=TEXT]"
         "[,rerror=ignore|report|stop][,werror=ignore|report|stop|enospc][,throttling.LIMIT=N][,throttling.group=NAME]"
         "[,option=value]...",
         Group.DISK,
-        "A drive: the image FILE, and with if=virtio a virtio disk that shows it; with if=none a -device uses it by "
-        "ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. rerror and werror say what "
+        "A drive: the image FILE, and an IDE disk that shows it (with media=cdrom an optical drive, which may do "
+        "without FILE), with if=virtio a virtio disk; with if=none a -device uses it by ID. MODE is writeback (as "
+        "without it), none, writethrough, directsync or unsafe. rerror and werror say what "
         "follows from failed reads and writes: the guest is told (report; as without rerror), it is not (ignore), or "
         "the machine stops until cont tries again (stop; enospc: only for want of space, as without werror). LIMIT is "
         "bps-total, bps-read, bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for "
@@ -177,6 +179,23 @@ _DISKS = (
         "options are those of the format and, as file.NAME, of what is below it; docs/block.md has them.",
         disks.fold_drive,
         repeatable=True,
+    ),
+    *(
+        Option(
+            f"hd{letter}",
+            "FILE",
+            Group.DISK,
+            f"IDE disk {unit}: short for -drive index={unit},media=disk,file=FILE.",
+            disks.fold_disk(unit),
+        )
+        for unit, letter in enumerate("abcd")
+    ),
+    Option(
+        "cdrom",
+        "FILE",
+        Group.DISK,
+        "Optical drive with the image FILE: short for -drive index=2,media=cdrom,file=FILE.",
+        disks.fold_cdrom,
     ),
     Option(
         "blockdev",

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 REFUSED: tuple[tuple[str, str | None, str], ...] = (
-    ("hda", "FILE", "IDE controllers (-drive if=virtio,file=FILE makes a virtio disk)"),
-    ("hdb", "FILE", "IDE controllers (-drive if=virtio,file=FILE makes a virtio disk)"),
-    ("hdc", "FILE", "IDE controllers (-drive if=virtio,file=FILE makes a virtio disk)"),
-    ("hdd", "FILE", "IDE controllers (-drive if=virtio,file=FILE makes a virtio disk)"),
-    ("cdrom", "FILE", "optical drives"),
     ("fda", "FILE", "floppy disks"),
     ("fdb", "FILE", "floppy disks"),
     ("sd", "FILE", "memory cards"),

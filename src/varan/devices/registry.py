@@ -15,6 +15,8 @@ T = TypeVar("T", bound=Object)
 DRIVERS: dict[str, str] = {
     "i6300esb": "watchdog.i6300esb",
     "ib700": "watchdog.ib700",
+    "ide-cd": "ide.device",
+    "ide-hd": "ide.device",
     "isa-debugcon": "char.isa_debugcon",
     "isa-serial": "char.isa_serial",
     "pci-bridge": "pci.bridge",
@@ -69,6 +71,7 @@ OBJECTS: dict[str, str] = {
 
 BASES: dict[str, str] = {
     "device": "pluggable",
+    "ide-device": "ide.device",
     "isa-device": "isa",
     "pci-device": "pci.device",
     "virtio-device": "virtio.backend",

@@ -79,12 +79,14 @@ ERRORS = {
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
     "-boot c": "-boot c: 'order' is not supported yet: firmware is not told what to boot from",
     "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
-    "-drive file=a": "-drive file=a: if=ide is not supported yet: there are no IDE controllers; if=virtio makes a "
+    "-drive index=4": "-drive index=4: machine type does not support if=ide,bus=2,unit=0",
+    "-drive unit=2": "-drive unit=2: unit 2 too big (max is 1)",
+    "-drive bus=1,index=1": "-drive bus=1,index=1: index cannot be used with bus and unit",
+    "-hdc a -cdrom b": "-cdrom b: drive with bus=1, unit=0 (index=2) exists",
+    "-drive if=scsi": "-drive if=scsi: if=scsi is not supported yet: there are no SCSI controllers; if=virtio makes a "
     "virtio disk",
     "-drive if=usb": "-drive if=usb: parameter 'if' expects one of none, virtio, ide, scsi, floppy, sd, mtd, pflash, "
     "xen, not 'usb' (column 4)",
-    "-drive if=virtio,media=cdrom": "-drive if=virtio,media=cdrom: media=cdrom is not supported yet: there are no "
-    "optical drives",
     "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
     "bus=0, unit=1 (index=1) exists",
     "-drive if=none,rerror=enospc": "-drive if=none,rerror=enospc: 'enospc' invalid read error action",

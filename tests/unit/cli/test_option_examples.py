@@ -211,6 +211,18 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "no-user-config": [("-no-user-config", "machine.machine", "pc")],
     "no-hpet": [("-no-hpet", "machine.hpet", False)],
     "no-acpi": [("-no-acpi", "machine.acpi", False)],
+    **{
+        f"hd{letter}": [(f"-hd{letter} a,b", "machine.drives", (DriveSpec(f"ide{bus}-hd{unit}", {"filename": "a,b"}),))]
+        for letter, bus, unit in (("a", 0, 0), ("b", 0, 1), ("c", 1, 0), ("d", 1, 1))
+    },
+    "cdrom": [
+        ("-cdrom a", "machine.drives", (DriveSpec("ide1-cd0", {"read-only": True, "filename": "a"}),)),
+        (
+            "-cdrom a",
+            "machine.devices",
+            (DeviceSpec("ide-cd", bus="ide.1", settings={"drive": "ide1-cd0", "unit": "0"}),),
+        ),
+    ],
     "drive": [
         (
             "-drive file=a,if=virtio -drive file=b,if=virtio",
@@ -277,6 +289,21 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             ),
         ),
         ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),
+        (
+            "-drive if=none,id=empty,media=cdrom,cache=none",
+            "machine.drives",
+            (DriveSpec("empty", None, retained={"read-only": True, "cache.direct": True, "cache.no-flush": False}),),
+        ),
+        (
+            "-drive file=a -drive file=b,bus=1,unit=1 -drive media=cdrom -device ib700",
+            "machine.devices",
+            (
+                DeviceSpec("ide-hd", bus="ide.0", settings={"drive": "ide0-hd0", "unit": "0"}),
+                DeviceSpec("ide-hd", bus="ide.1", settings={"drive": "ide1-hd1", "unit": "1"}),
+                DeviceSpec("ide-cd", bus="ide.0", settings={"drive": "ide0-cd1", "unit": "1"}),
+                DeviceSpec("ib700"),
+            ),
+        ),
         ("-drive if=none,file=a -drive if=none,id=d", "machine.devices", ()),
     ],
     "blockdev": [

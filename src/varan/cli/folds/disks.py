@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,6 @@ from varan.machine.spec import BlockdevSpec, DeviceSpec, DriveSpec
 
 INTERFACES = ("none", "virtio", "ide", "scsi", "floppy", "sd", "mtd", "pflash", "xen")
 _ABSENT = {
-    "ide": "IDE controllers",
     "scsi": "SCSI controllers",
     "floppy": "floppy disk controllers",
     "sd": "memory card readers",
@@ -35,6 +35,7 @@ _CACHE = {
 _ACTIONS = ("ignore", "report", "stop")
 _BEARING_ERRORS = ("none", "virtio", "ide", "scsi")
 """Interfaces whose devices can wait for an error to be mended."""
+IDE_BUSES, IDE_UNITS = 2, 2
 _LIMITS = {
     **{
         f"{old}{suffix.replace('-', '_')}": f"{kind}{suffix}"
@@ -61,7 +62,26 @@ def fold_blockdev(builder: Builder, value: str) -> None:
 
 def fold_drive(builder: Builder, value: str) -> None:
     """-drive [file=FILE][,if=INTERFACE][,format=FORMAT]..."""
-    arguments = Arguments(value)
+    _add_drive(builder, Arguments(value), f"-drive {value}")
+
+
+def fold_disk(unit: int) -> Callable[[Builder, str], None]:
+    """-hda FILE to -hdd FILE: IDE disk number `unit`"""
+
+    def fold(builder: Builder, value: str) -> None:
+        file = value.replace(",", ",,")
+        _add_drive(builder, Arguments(f"index={unit},media=disk,file={file}"), f"-hd{'abcd'[unit]} {value}")
+
+    return fold
+
+
+def fold_cdrom(builder: Builder, value: str) -> None:
+    """-cdrom FILE"""
+    file = value.replace(",", ",,")
+    _add_drive(builder, Arguments(f"index=2,media=cdrom,file={file}"), f"-cdrom {value}")
+
+
+def _add_drive(builder: Builder, arguments: Arguments, origin: str) -> None:
     for old, new in _SPELLINGS.items():
         if old in arguments and new in arguments:
             raise UsageError(f"'{new}' and its alias '{old}' can't be used at the same time")
@@ -69,24 +89,49 @@ def fold_drive(builder: Builder, value: str) -> None:
         raise UsageError("Cannot specify both 'driver' and 'format'")
     interface = arguments.take_choice("if", INTERFACES) or "ide"
     policies = [_policy(arguments, name, interface) for name in ("rerror", "werror")]
-    media = arguments.take_choice("media", ("disk", "cdrom"))
+    optical = arguments.take_choice("media", ("disk", "cdrom")) == "cdrom"
     if interface in _ABSENT:
         raise UsageError(
             f"if={interface} is not supported yet: there are no {_ABSENT[interface]}; if=virtio makes a virtio disk"
         )
-    if media == "cdrom":
-        raise UsageError("media=cdrom is not supported yet: there are no optical drives")
-    index = arguments.take_number("index")
-    number = _number(builder, interface, index)
-    spec = replace(_drive(arguments, f"{interface}{number}"), rerror=policies[0], werror=policies[1])
+    number = _number(builder, interface, arguments)
+    spec = _drive(arguments, _default_id(interface, number, optical), optical)
+    spec = replace(spec, rerror=policies[0], werror=policies[1], origin=origin)
     if any(other.id == spec.id for other in builder.drives):
         raise UsageError(f"Duplicate ID '{spec.id}' for drive")
-    builder.drives.append(replace(spec, origin=f"-drive {value}"))
+    builder.drives.append(spec)
+    builder.drive_numbers.setdefault(interface, set()).add(number)
     if interface == "virtio":
-        builder.drive_numbers.add(number)
-        builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=f"-drive {value}"))
+        builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=origin))
+    elif interface == "ide":
+        bus, unit = divmod(number, IDE_UNITS)
+        settings = {"drive": spec.id, "unit": str(unit)}
+        driver = "ide-cd" if optical else "ide-hd"
+        builder.ide_devices.append(DeviceSpec(driver, bus=f"ide.{bus}", settings=settings, origin=origin))
+
+
+def _number(builder: Builder, interface: str, arguments: Arguments) -> int:
+    """Which drive of its interface it is, from `index`, or `bus` and `unit`, or the first that is free."""
+    bus, unit, index = (arguments.take_number(name) for name in ("bus", "unit", "index"))
+    taken = builder.drive_numbers.get(interface, set())
+    units = IDE_UNITS if interface == "ide" else 0
+    if index is not None and (bus is not None or unit is not None):
+        raise UsageError("index cannot be used with bus and unit")
+    if units and unit is not None and unit >= units:
+        raise UsageError(f"unit {unit} too big (max is {units - 1})")
+    if index is not None or unit is not None:
+        number = index if index is not None else (bus or 0) * units + (unit or 0)
+        if number in taken and interface != "none":
+            bus, unit = divmod(number, units) if units else (0, number)
+            raise UsageError(f"drive with bus={bus}, unit={unit} (index={number}) exists")
     else:
-        builder.unplugged_drives += 1
+        number = (bus or 0) * units
+        while number in taken:
+            number += 1
+    if units and number >= units * IDE_BUSES:
+        bus, unit = divmod(number, units)
+        raise UsageError(f"machine type does not support if={interface},bus={bus},unit={unit}")
+    return number
 
 
 def _policy(arguments: Arguments, name: str, interface: str) -> BlockdevOnError:
@@ -103,25 +148,21 @@ def _policy(arguments: Arguments, name: str, interface: str) -> BlockdevOnError:
     return BlockdevOnError(word)
 
 
-def _number(builder: Builder, interface: str, index: int | None) -> int:
-    """Which drive of its interface it is."""
-    if interface == "none":
-        return builder.unplugged_drives if index is None else index
-    if index is None:
-        return next(number for number in range(len(builder.drive_numbers) + 1) if number not in builder.drive_numbers)
-    if index in builder.drive_numbers:
-        raise UsageError(f"drive with bus=0, unit={index} (index={index}) exists")
-    return index
+def _default_id(interface: str, number: int, optical: bool) -> str:
+    if interface != "ide":
+        return f"{interface}{number}"
+    bus, unit = divmod(number, IDE_UNITS)
+    return f"ide{bus}-{'cd' if optical else 'hd'}{unit}"
 
 
-def _drive(arguments: Arguments, id: str) -> DriveSpec:
+def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
     id = arguments.take("id") or id
     serial = arguments.take("serial") or ""
     arguments.take_choice("aio", ("threads", "native", "io_uring"))
     format = arguments.take("format") or arguments.take("driver")
     if format in HELP_WORDS:
         raise UsageError("'varan img --help' lists the formats")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"read-only": True} if optical else {}
     writeback = True
     mode = arguments.take_choice("cache", tuple(_CACHE))
     if mode is not None:

@@ -1,0 +1,1 @@
+"""IDE: the PIIX3's two channels, disks (ATA) and optical drives (ATAPI)."""

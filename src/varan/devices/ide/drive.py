@@ -1,0 +1,383 @@
+"""What disks and optical drives have in common: registers, blocks of data that go through the data port, transfers by
+bus master, and requests to the back end.
+
+All that a drive is in the middle of is declared state: `phase` says what, and `proceed` does it. So a request that a
+stop of the machine, or a save, has cut off is done again by calling `proceed`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+from varan.block import drive
+from varan.block.backend import BlockBackend
+from varan.block.base import BlockError, ErrorKind
+from varan.core.state import Device, State
+from varan.devices.fields import Byte, Word
+from varan.devices.ide import registers as r
+
+if TYPE_CHECKING:
+    from varan.devices.ide.busmaster import Regions
+    from varan.devices.ide.channel import IdeChannel
+
+log = logging.getLogger("varan.ide")
+
+MOST_BUFFERED = 1 << 16
+"""Bytes of data that a drive holds for the data port."""
+PART = 1 << 20
+"""Bytes that are read as one when data go to memory by the loop."""
+MOST_INLINE = 2 << 20
+"""Bytes up to which a transfer is done on the vCPU's thread."""
+
+IDLE, DATA_IN, DATA_OUT, PACKET, FETCH, STORE, TRANSFER_WAIT, TRANSFER, FLUSH, VERIFY = range(10)
+"""Phases: nothing; the guest reads or writes the data port, or a packet there; data come from, or go to, the back end
+for the data port; data wait for the bus master, or move; a flush; a read without data."""
+PENDING = (FETCH, STORE, TRANSFER, FLUSH, VERIFY)
+"""Those in which the drive is busy with its back end."""
+
+
+class DriveState(State, kw_only=True):
+    """The registers. Those that 48-bit commands write twice have their previous content in the high byte."""
+
+    features: Word = 0
+    count: Word = 1
+    lba_low: Word = 1
+    lba_mid: Word = 0
+    lba_high: Word = 0
+    status: Byte = r.DRDY | r.DSC
+    error: Byte = r.DIAGNOSTIC_PASSED
+    interrupt: bool = False
+    """Whether the drive asks for one."""
+    write_cache: bool = True
+    phase: Annotated[int, msgspec.Meta(ge=0, le=VERIFY)] = IDLE
+    command: Byte = 0
+    """Under way."""
+    buffer: Annotated[bytearray, msgspec.Meta(max_length=MOST_BUFFERED)] = msgspec.field(default_factory=bytearray)
+    """What goes through the data port."""
+    position: Annotated[int, msgspec.Meta(ge=0, le=MOST_BUFFERED)] = 0
+    """How much of it has."""
+    end: Annotated[int, msgspec.Meta(ge=0, le=MOST_BUFFERED)] = 0
+    """How much goes before the drive says something."""
+
+
+S = TypeVar("S", bound=DriveState)
+Attempt = Callable[[], bool]
+Done = Callable[[BlockError | None], None]
+Work = Callable[[object], Coroutine[Any, Any, None]]
+"""Given a token that is the drive's as long as the request counts."""
+
+
+class IdeDrive(Device[S], Generic[S]):
+    """See the module's text. The caller of every method without `async` holds the machine lock."""
+
+    signature = (0x00, 0x00)
+    """LBA mid and high after a reset (9.12)."""
+
+    def __init__(
+        self, backend: BlockBackend, *, lock: threading.RLock, post: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """`post` runs something on the loop of the back end's graph."""
+        self.backend = backend
+        self.channel: IdeChannel
+        self.inline = True
+        """Whether transfers that need not wait are done on the vCPU's thread."""
+        self._lock = lock
+        self._post = post
+        self._token: object | None = None
+        """The request to the back end that is under way; another one or None when it counts no more."""
+        super().__init__()
+        self._power_on()
+
+    # Reset
+
+    def reset(self) -> None:
+        self._token = None
+        super().reset()
+        self._power_on()
+        self.channel.drive_interrupt()
+
+    def _power_on(self) -> None:
+        self.state.write_cache = self.backend.writeback
+        self._sign()
+
+    def _sign(self) -> None:
+        state = self.state
+        state.count = state.lba_low = 1
+        state.lba_mid, state.lba_high = self.signature
+
+    def hold_in_reset(self) -> None:
+        """SRST is set: stop everything, and be busy."""
+        self._token = None
+        self.state.phase = IDLE
+        self.state.status = r.BSY
+        self.state.interrupt = False
+
+    def reset_by_software(self) -> None:
+        """The end of a software reset, or EXECUTE DEVICE DIAGNOSTIC (9.2, 9.10)."""
+        self.hold_in_reset()
+        self.state.error = r.DIAGNOSTIC_PASSED
+        self.state.status = r.DRDY | r.DSC
+        self._sign()
+
+    # Registers
+
+    def read_register(self, offset: int, previous: bool) -> int:
+        """One of those that the drive has of its own, its previous content when asked for."""
+        state = self.state
+        if offset == r.ERROR:
+            return state.error
+        values = {
+            r.SECTOR_COUNT: state.count,
+            r.LBA_LOW: state.lba_low,
+            r.LBA_MID: state.lba_mid,
+            r.LBA_HIGH: state.lba_high,
+        }
+        value = values.get(offset, 0)
+        return value >> 8 if previous else value & 0xFF
+
+    def write_register(self, offset: int, value: int) -> None:
+        """What was there becomes the previous content."""
+        state = self.state
+        if offset == r.FEATURES:
+            state.features = (state.features << 8 | value) & 0xFFFF
+        elif offset == r.SECTOR_COUNT:
+            state.count = (state.count << 8 | value) & 0xFFFF
+        elif offset == r.LBA_LOW:
+            state.lba_low = (state.lba_low << 8 | value) & 0xFFFF
+        elif offset == r.LBA_MID:
+            state.lba_mid = (state.lba_mid << 8 | value) & 0xFFFF
+        elif offset == r.LBA_HIGH:
+            state.lba_high = (state.lba_high << 8 | value) & 0xFFFF
+
+    def execute(self, command: int) -> None:
+        """Carry a command out, as far as that goes at once."""
+        raise NotImplementedError
+
+    # How commands end
+
+    def interrupt(self) -> None:
+        """Ask for one."""
+        self.state.interrupt = True
+        self.channel.drive_interrupt()
+
+    def succeed(self) -> None:
+        """The command is over."""
+        state = self.state
+        state.phase = IDLE
+        state.status = r.DRDY | r.DSC
+        state.error = 0
+        self.interrupt()
+
+    def fail(self, error: int) -> None:
+        """The command is over, with an error."""
+        state = self.state
+        state.phase = IDLE
+        state.status = r.DRDY | r.DSC | r.ERR
+        state.error = error
+        self.interrupt()
+
+    # The data port
+
+    def offer(self, phase: int, end: int, *, interrupt: bool = True) -> None:
+        """Let the guest read (DATA_IN) or write the buffer up to `end`."""
+        state = self.state
+        state.phase = phase
+        state.end = end
+        state.status = r.DRDY | r.DSC | r.DRQ
+        state.error = 0
+        if interrupt:
+            self.interrupt()
+
+    def read_data(self, size: int) -> int:
+        """The guest reads the data port."""
+        state = self.state
+        if state.phase != DATA_IN:
+            return 0
+        at = state.position
+        state.position = after = min(at + size, state.end)
+        value = int.from_bytes(state.buffer[at:after], "little")
+        if after == state.end:
+            self.taken()
+        return value
+
+    def write_data(self, size: int, value: int) -> None:
+        """The guest writes the data port."""
+        state = self.state
+        if state.phase not in (DATA_OUT, PACKET):
+            return
+        at = state.position
+        state.position = after = min(at + size, state.end)
+        state.buffer[at:after] = value.to_bytes(size, "little")[: after - at]
+        if after == state.end:
+            self.given()
+
+    def taken(self) -> None:
+        """The guest has read what was offered."""
+        raise NotImplementedError
+
+    def given(self) -> None:
+        """The guest has written what was asked for."""
+        raise NotImplementedError
+
+    # Bus master
+
+    def wait_for_transfer(self) -> None:
+        """Data are to move by bus master: begin when it has been started."""
+        state = self.state
+        state.phase = TRANSFER_WAIT
+        state.status = r.DRDY | r.DSC | r.DRQ
+        state.error = 0
+        self.channel.request_transfer()
+
+    def transfer(self) -> None:
+        """The bus master is started."""
+        if self.state.phase == TRANSFER_WAIT:
+            self.busy(TRANSFER)
+
+    def transfer_stopped(self) -> None:
+        """The bus master was stopped. What is under way counts no more; the command ends without an interrupt."""
+        if self.state.phase == TRANSFER:
+            self._token = None
+            self.state.phase = IDLE
+            self.state.status = r.DRDY | r.DSC
+
+    def regions(self, length: int, *, to_memory: bool) -> Regions | None:
+        """Guest memory for a transfer; None when the bus master cannot do it, and the command has ended then."""
+        master = self.channel.master
+        found = master.regions(length) if master.to_memory == to_memory else None
+        if found is None:
+            self.state.phase = IDLE
+            self.state.status = r.DRDY | r.DSC
+            master.too_short()
+        return found
+
+    def views(self, regions: Regions) -> list[memoryview] | None:
+        """The host's bytes of the regions; None when they are not all RAM."""
+        memory = self.channel.master.memory
+        views = [memory.ram_slice(address, length) for address, length in regions.pieces]
+        return None if any(view is None for view in views) else views  # type: ignore[return-value]
+
+    def filled(self, regions: Regions) -> None:
+        """Tell that the memory of the regions was changed."""
+        for address, length in regions.pieces:
+            self.channel.master.memory.ram_written(address, length)
+
+    def read_to_memory(self, regions: Regions, offset: int, length: int, done: Done) -> None:
+        """Let data of the medium go to guest memory."""
+
+        def attempt() -> bool:
+            views = self.views(regions) if length <= MOST_INLINE else None
+            if views is None or not self.backend.read_now(offset, views):
+                return False
+            self.filled(regions)
+            return True
+
+        async def work(token: object) -> None:
+            # Not straight into guest memory, which belongs to others as soon as the driver has stopped the transfer.
+            at = offset
+            for pieces, size in _parts(regions):
+                buffer = memoryview(bytearray(size))
+                await self.backend.read(at, [buffer])
+                at += size
+                with self._lock:
+                    if token is not self._token:
+                        return
+                    self._put(pieces, buffer)
+
+        self.request(attempt, work, done)
+
+    def _put(self, pieces: list[tuple[int, int]], data: memoryview) -> None:
+        memory, at = self.channel.master.memory, 0
+        for address, length in pieces:
+            memory.write_ram(address, data[at : at + length])
+            at += length
+
+    def write_from_memory(self, regions: Regions, offset: int, length: int, *, stable: bool, done: Done) -> None:
+        """Let guest memory go to the medium."""
+        views = self.views(regions)
+        buffers = views if views is not None else [memoryview(self.gather(regions))]
+
+        def attempt() -> bool:
+            return length <= MOST_INLINE and not stable and self.backend.write_now(offset, buffers)
+
+        async def work(token: object) -> None:
+            await self.backend.write(offset, buffers, stable=stable)
+
+        self.request(attempt, work, done)
+
+    def gather(self, regions: Regions) -> bytes:
+        """A copy of the memory of the regions."""
+        memory = self.channel.master.memory
+        return b"".join(memory.read_bytes(address, length) for address, length in regions.pieces)
+
+    def scatter(self, regions: Regions, data: bytes | bytearray) -> None:
+        """Put data into the memory of the regions."""
+        self._put(regions.pieces, memoryview(data))
+
+    # The back end
+
+    def busy(self, phase: int) -> None:
+        """Go on with something that the back end has to do."""
+        self.state.phase = phase
+        self.state.status = r.BSY | r.DSC
+        self.proceed()
+
+    def proceed(self) -> None:
+        """Do what `phase`, one of PENDING, says."""
+        raise NotImplementedError
+
+    def request(self, attempt: Attempt | None, work: Work, done: Done) -> None:
+        """Let the back end do something: `attempt` at once if it can, else `work` on the loop; then `done`."""
+        if attempt is not None and self.inline and attempt():
+            done(None)
+            return
+        self._token = token = object()
+        self._post(lambda: self._take_up(token, work, done))
+
+    def _take_up(self, token: object, work: Work, done: Done) -> None:
+        if token is self._token:
+            drive.start(self._perform(token, work, done))
+
+    async def _perform(self, token: object, work: Work, done: Done) -> None:
+        failure: BlockError | None = None
+        try:
+            await work(token)
+        except BlockError as error:
+            failure = error
+        except Exception:
+            # The guest waits for an answer, whatever is wrong with the host.
+            log.exception("a request to drive '%s' failed", self.backend.name)
+            failure = BlockError(ErrorKind.IO, "the host has failed")
+        with self._lock:
+            if token is self._token:
+                self._token = None
+                done(failure)
+                self.channel.drive_interrupt()
+
+    def resume(self) -> None:
+        """Guest time goes on: do again what a save or a stop has cut off."""
+        if self._token is None and self.state.phase in PENDING:
+            self.proceed()
+
+    def restored(self) -> None:
+        # A request that was under way belongs to the state that is gone.
+        self._token = None
+
+
+def _parts(regions: Regions) -> Iterator[tuple[list[tuple[int, int]], int]]:
+    """The regions in parts of up to about PART bytes, with the bytes of each."""
+    pieces: list[tuple[int, int]] = []
+    size = 0
+    for piece in regions.pieces:
+        pieces.append(piece)
+        size += piece[1]
+        if size >= PART:
+            yield pieces, size
+            pieces, size = [], 0
+    if pieces:
+        yield pieces, size
