@@ -45,15 +45,21 @@ DEVICE_PORTS = {
     "pci-host": tuple(range(0xCF8, 0xD00)),
     "i440fx": tuple(range(0xCF8, 0xD00)),
     "piix3": tuple(range(0xCF8, 0xD00)),
+    "piix3-ide": tuple(range(0xCF8, 0xD00)),
+    "ide.0": (*range(0x1F0, 0x1F8), 0x3F6),
+    "ide.1": (*range(0x170, 0x178), 0x376),
+    "bus-master.0": tuple(range(0xC000, 0xC008)),
+    "bus-master.1": tuple(range(0xC008, 0xC010)),
     "piix4-pm": tuple(range(0xCF8, 0xD00)),
     "acpi-pci-hotplug": tuple(range(0xAE00, 0xAE14)),
 }
 """Ports, and from 64 KiB on memory addresses."""
 LOCAL_REGISTERS = range(0, 0x400, 0x10)
+BUS_MASTER = 0xC000
 STATELESS: set[str] = set()
 CONFIG_ADDRESS = 0xCF8
 CONFIG_ENABLE = 0x80000000
-CONFIG_FUNCTIONS = (0x0000, 0x0800, 0x0B00)
+CONFIG_FUNCTIONS = (0x0000, 0x0800, 0x0900, 0x0B00)
 """The PCI functions by their place in CONFIG_ADDRESS."""
 ACCESSES = 400
 
@@ -74,6 +80,8 @@ class Rig:
         source = random.Random(seed)
         assert self.pc.pm is not None
         self.pc.pm.place(PM_BASE)
+        self.pc.ide.function.write_config(0x20, 4, BUS_MASTER)
+        self.pc.ide.function.write_config(0x04, 2, 1)
         seen: list[int | None] = []
         for _ in range(ACCESSES):
             self._access(source, name, seen)

@@ -11,10 +11,23 @@ import msgspec
 
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
+from varan.block.statistics import Kind
 from varan.devices.fields import Byte
 from varan.devices.ide import drive
 from varan.devices.ide import registers as r
-from varan.devices.ide.drive import DATA_IN, DATA_OUT, FETCH, FLUSH, IDLE, STORE, TRANSFER, VERIFY, DriveState, IdeDrive
+from varan.devices.ide.drive import (
+    DATA_IN,
+    DATA_OUT,
+    FETCH,
+    FLUSH,
+    IDLE,
+    STORE,
+    TRANSFER,
+    TRANSFER_WAIT,
+    VERIFY,
+    DriveState,
+    IdeDrive,
+)
 from varan.devices.ide.identify import MOST_MULTIPLE, MOST_TRIM_BLOCKS, MWDMA, UDMA, DiskIdentity, identify_disk
 
 RANGE = struct.Struct("<Q")
@@ -167,6 +180,8 @@ class AtaDisk(IdeDrive[AtaState]):
         if state.lba >= 0 and state.lba + state.left <= self.size:
             return True
         state.lba, state.left = max(state.lba, 0), 0
+        kind = TRANSFERS.get(state.command)
+        self.backend.statistics.invalid(Kind.WRITE if kind is not None and kind.write else Kind.READ)
         self.fail(r.IDNF)
         return False
 
@@ -343,6 +358,7 @@ class AtaDisk(IdeDrive[AtaState]):
             self.fail(r.ABRT) if failure is not None else self.succeed()
 
         if any(offset + length > self.size * r.SECTOR for offset, length in ranges):
+            self.backend.statistics.invalid(Kind.UNMAP)
             self.channel.master.failed()
             self.fail(r.IDNF)
             return
@@ -431,9 +447,26 @@ class AtaDisk(IdeDrive[AtaState]):
 
     def restored(self) -> None:
         super().restored()
+        if not self._makes_sense():
+            self.state.phase = IDLE
+
+    def _makes_sense(self) -> bool:
+        """Whether a loaded state is one that the disk can be in."""
         state = self.state
-        if state.phase in (FETCH, STORE) and state.command not in TRANSFERS:
-            state.phase = IDLE
+        kind = TRANSFERS.get(state.command)
+        if state.phase == DATA_IN:
+            return not state.left or (kind is not None and not kind.dma and not kind.write)
+        if state.phase == FETCH:
+            return kind is not None and not kind.dma and not kind.write and self._block() > 0
+        if state.phase in (DATA_OUT, STORE):
+            if kind is None or kind.dma or not kind.write:
+                return False
+            return 0 < self._block() * r.SECTOR == len(state.buffer) == state.end and state.position <= state.end
+        if state.phase in (TRANSFER, TRANSFER_WAIT):
+            if state.command == r.DATA_SET_MANAGEMENT:
+                return 0 < state.left <= MOST_TRIM_BLOCKS
+            return kind is not None and kind.dma and state.left > 0
+        return state.phase in (IDLE, FLUSH) or (state.phase == VERIFY and state.left > 0)
 
 
 def is_transfer_mode(mode: int) -> bool:

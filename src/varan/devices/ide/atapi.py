@@ -21,6 +21,7 @@ from varan.devices.ide.drive import (
     MOST_BUFFERED,
     PACKET,
     TRANSFER,
+    TRANSFER_WAIT,
     DriveState,
     IdeDrive,
 )
@@ -306,12 +307,18 @@ class AtapiDrive(IdeDrive[AtapiState]):
 
     def restored(self) -> None:
         super().restored()
+        if not self._makes_sense():
+            self.state.phase = IDLE
+
+    def _makes_sense(self) -> bool:
+        """Whether a loaded state is one that the drive can be in."""
         state = self.state
-        if (state.phase == PACKET and state.end > PACKET_BYTES) or state.phase not in _PHASES:
-            state.phase = IDLE
+        if state.phase == PACKET:
+            return len(state.buffer) == state.end == PACKET_BYTES and state.position < PACKET_BYTES
+        if state.phase == FETCH:
+            return state.left > 0
+        return state.phase in (IDLE, DATA_IN, TRANSFER, TRANSFER_WAIT)
 
-
-_PHASES = (IDLE, DATA_IN, PACKET, FETCH, TRANSFER, TRANSFER - 1)
 
 _COMMANDS: dict[int, Callable[[AtapiDrive], None]] = {
     r.DEVICE_RESET: AtapiDrive._device_reset,

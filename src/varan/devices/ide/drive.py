@@ -358,6 +358,8 @@ class IdeDrive(Device[S], Generic[S]):
                 self._token = None
                 done(failure)
                 self.channel.drive_interrupt()
+        # An error leads to this frame, and the frame to guest memory: let both go.
+        failure = None
 
     def resume(self) -> None:
         """Guest time goes on: do again what a save or a stop has cut off."""

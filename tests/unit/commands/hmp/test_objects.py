@@ -49,7 +49,7 @@ ANSWERS = {
     "object_del z": "Error: object 'z' not found\n",
     "i 0x402": "portb[0x0402] = 0xe9\n",
     "i /h 0x402": "portw[0x0402] = 0xffe9\n",
-    "i /w 0x1f0": "portl[0x01f0] = 0xffffffff\n",
+    "i /w 0x250": "portl[0x0250] = 0xffffffff\n",
     "i /g 0x70": "Error: a port access has 1, 2 or 4 bytes: /b, /h or /w\n",
 }
 
