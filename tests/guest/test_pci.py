@@ -67,6 +67,10 @@ class Probe(PciDevice):
         )
 
 
+IDE = 0x0101
+"""Class of IDE controllers."""
+
+
 class Guest:
     def __init__(self, machine: Machine, serial: Console) -> None:
         self.machine = machine
@@ -118,7 +122,11 @@ async def test_linux_finds_what_query_pci_lists_and_reaches_what_is_behind_two_b
         )
         assert irq == device.get("irq", 0)
         bars = {region["bar"]: (region["address"], region["size"]) for region in device["regions"]}
-        assert regions(resources) == bars
+        known = regions(resources)
+        if kind >> 8 == IDE:
+            # Linux adds the ports that the controller has had since before PCI.
+            known = {number: place for number, place in known.items() if number > 3}
+        assert known == bars
     far: Any = guest.machine.tree.peripheral.children["far"]
     assert far.memory.content[:4] == b"\xfe\xca\x0d\x60"
     assert "read 0x77" in text
@@ -143,7 +151,7 @@ async def test_seabios_sets_everything_up_and_looks_for_something_to_boot() -> N
     devices = flat(root["devices"])
     assert {"0000:00:04.0", "0000:01:03.0", "0000:02:02.0"} <= {place(device) for device in devices}
     regions = [region for device in devices for region in device["regions"]]
-    assert len(regions) == 6
+    assert len(regions) == 7
     assert all(region["address"] > 0 for region in regions)
     assert [device["irq"] for device in devices if device["qdev_id"] in ("near", "far")] == [11, 10]
 

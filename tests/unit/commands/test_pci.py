@@ -158,7 +158,7 @@ BRIDGE_LINES = """\
       BUS 0.
       secondary bus 1.
       subordinate bus 1.
-      IO range [0xc000, 0xcfff]
+      IO range [0xd000, 0xdfff]
       memory range [0x80000000, 0x800fffff]
       prefetchable memory range [0x00100000, 0x000fffff]
       id "br"
