@@ -317,7 +317,7 @@ def test_completion(text: str, choices: list[str]) -> None:
         ),
     )
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_line_raises(line: str) -> None:
     async with FakeMachine() as machine:
         shown = await HmpSession(machine).execute(line)  # type: ignore[arg-type]
