@@ -68,6 +68,7 @@ from .values import (
     TransactionAction,
     TransactionProperties,
     UInt32,
+    UInt64,
     UuidInfo,
     VersionInfo,
     WatchdogAction,
@@ -535,6 +536,26 @@ class QueryNamedBlockNodesArguments(Struct, kw_only=True, omit_defaults=True, fo
 class QueryBlockstatsArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     query_nodes: bool | UnsetType = field(default=UNSET, name="query-nodes")
     """tell of each block node instead of each drive (since 2.3)"""
+
+
+class BlockLatencyHistogramSetArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    id: str
+    """the guest's device: its id or its place in the object tree"""
+    boundaries: list[UInt64] | UnsetType = UNSET
+    """times in nanoseconds, rising, for all requests that are not named otherwise"""
+    boundaries_read: list[UInt64] | UnsetType = field(default=UNSET, name="boundaries-read")
+    """for reads"""
+    boundaries_write: list[UInt64] | UnsetType = field(default=UNSET, name="boundaries-write")
+    """for writes"""
+    boundaries_flush: list[UInt64] | UnsetType = field(default=UNSET, name="boundaries-flush")
+    """for flushes"""
+
+
+class BlockSetWriteThresholdArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    node_name: str = field(name="node-name")
+    """the node"""
+    write_threshold: UInt64 = field(name="write-threshold")
+    """the offset in bytes, 0 to be told no more"""
 
 
 class BlockPasswdArguments(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -1032,6 +1053,18 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=list[BlockStats],
         since="0.14",
     ),
+    "block-latency-histogram-set": CommandInfo(
+        "block-latency-histogram-set",
+        "block_latency_histogram_set",
+        arguments=BlockLatencyHistogramSetArguments,
+        since="4.0",
+    ),
+    "block-set-write-threshold": CommandInfo(
+        "block-set-write-threshold",
+        "block_set_write_threshold",
+        arguments=BlockSetWriteThresholdArguments,
+        since="2.3",
+    ),
     "block_passwd": CommandInfo(
         "block_passwd",
         "block_passwd",
@@ -1395,6 +1428,17 @@ class Signatures(Protocol):
     async def query_named_block_nodes(self, flat: bool | None = None) -> list[BlockDeviceInfo]: ...
 
     async def query_blockstats(self, query_nodes: bool | None = None) -> list[BlockStats]: ...
+
+    async def block_latency_histogram_set(
+        self,
+        id: str,
+        boundaries: list[int] | None = None,
+        boundaries_read: list[int] | None = None,
+        boundaries_write: list[int] | None = None,
+        boundaries_flush: list[int] | None = None,
+    ) -> None: ...
+
+    async def block_set_write_threshold(self, node_name: str, write_threshold: int) -> None: ...
 
     async def block_passwd(
         self,

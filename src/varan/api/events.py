@@ -17,6 +17,7 @@ from .values import (
     JobStatus,
     JobType,
     ShutdownCause,
+    UInt64,
     WatchdogAction,
 )
 
@@ -277,6 +278,18 @@ class DeviceTrayMoved(Event, kw_only=True):
     """whether the tray is open now"""
 
 
+class BlockWriteThreshold(Event, kw_only=True):
+    """A write to a block node ends behind its threshold, which counts no more."""
+
+    NAME: ClassVar[str] = "BLOCK_WRITE_THRESHOLD"
+    node_name: str = field(name="node-name")
+    """the node"""
+    amount_exceeded: UInt64 = field(name="amount-exceeded")
+    """bytes of the write behind the threshold"""
+    write_threshold: UInt64 = field(name="write-threshold")
+    """the threshold"""
+
+
 EVENTS: dict[str, type[Event]] = {
     "WATCHDOG": Watchdog,
     "GUEST_PANICKED": GuestPanicked,
@@ -302,4 +315,5 @@ EVENTS: dict[str, type[Event]] = {
     "BLOCK_JOB_PENDING": BlockJobPending,
     "BLOCK_IO_ERROR": BlockIoError,
     "DEVICE_TRAY_MOVED": DeviceTrayMoved,
+    "BLOCK_WRITE_THRESHOLD": BlockWriteThreshold,
 }

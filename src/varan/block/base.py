@@ -205,6 +205,8 @@ class Node(abc.ABC):
     """It is a backing file, and an image above it decides all that is being written to it (a job sees to that)."""
     highest_write = 0
     """The end of what was written farthest back, in bytes."""
+    write_threshold = 0
+    """See `watch_writes`; 0 for none."""
     write_mark = 0
     """What a write has to end behind to be worth noting."""
 
@@ -307,7 +309,24 @@ class Node(abc.ABC):
         """Drivers tell it of all writes, of zeros too; those in a hurry only of what ends behind `write_mark`."""
         end = offset + length
         if end > self.write_mark:
-            self.write_mark = self.highest_write = end
+            self._note_end(end)
+
+    def _note_end(self, end: int) -> None:
+        self.highest_write = max(self.highest_write, end)
+        threshold = self.write_threshold
+        if threshold and end > threshold:
+            self.write_threshold = 0
+            self._threshold_passed(threshold, end - threshold)
+        self.write_mark = min(self.highest_write, self.write_threshold or self.highest_write)
+
+    def watch_writes(self, threshold: int, passed: Callable[[int, int], None] = lambda threshold, by: None) -> None:
+        """Call `passed`, on any thread, with the threshold and the bytes behind it when a write ends there: once.
+
+        0: no more.
+        """
+        self.write_threshold = threshold
+        self._threshold_passed = passed
+        self.write_mark = min(self.highest_write, threshold or self.highest_write)
 
     def implied_children(self) -> Sequence[ImpliedChild]:
         """The children that the image names. The graph opens those that no option gave and adds them to `children`."""

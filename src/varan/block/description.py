@@ -92,7 +92,7 @@ async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat
         cache=BlockdevCacheInfo(
             writeback=backend is None or backend.writeback, direct=options.cache_direct, no_flush=options.cache_no_flush
         ),
-        write_threshold=0,
+        write_threshold=node.write_threshold,
     )
     if dirty := [_describe_bitmap(bitmap) async for bitmap in bitmaps.every(node)]:
         info.dirty_bitmaps = dirty

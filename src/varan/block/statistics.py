@@ -139,10 +139,19 @@ class BlockStatistics:
             for interval in self.intervals:
                 interval.note(kind, latency, now)
 
-    def draw_histogram(self, kind: Kind, boundaries: Sequence[int] | None) -> None:
-        """Count latencies of `kind` between these boundaries (ns, rising) anew; None or none: no more."""
+    def draw_histogram(self, kind: Kind, boundaries: Sequence[int]) -> None:
+        """Count latencies of `kind` between these boundaries (ns, rising) anew."""
         with self._lock:
-            if boundaries:
-                self.histograms[kind] = Histogram(list(boundaries))
-            else:
-                self.histograms.pop(kind, None)
+            self.histograms[kind] = Histogram(list(boundaries))
+
+    def drop_histograms(self) -> None:
+        """Count latencies no more."""
+        with self._lock:
+            self.histograms = {}
+
+    def follow(self, invalid: str, failed: str) -> None:
+        """The settings `account-invalid` and `account-failed` of a device: "on", "off" or, as it is, "auto"."""
+        if invalid != "auto":
+            self.account_invalid = invalid == "on"
+        if failed != "auto":
+            self.account_failed = failed == "on"

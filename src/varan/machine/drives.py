@@ -66,6 +66,7 @@ class Drives:
         from varan.block.errorpolicy import ErrorPolicy
         from varan.block.limiting import set_limits
         from varan.block.medium import Retained
+        from varan.block.statistics import BlockStatistics
         from varan.block.throttle import parse_limits
 
         if spec.id in self.backends:
@@ -81,6 +82,9 @@ class Drives:
             backend.last_medium = Retained.parse(spec.retained)
         self._prepare(backend)
         backend.policy = ErrorPolicy(spec.rerror, spec.werror)
+        backend.statistics = BlockStatistics(
+            account_invalid=spec.account_invalid, account_failed=spec.account_failed, intervals=spec.intervals
+        )
         backend.keep()
         if node is not None:
             self.graph.disown(node)

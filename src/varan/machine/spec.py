@@ -133,6 +133,12 @@ class DriveSpec:
     """What devices do about reads that fail."""
     werror: BlockdevOnError = BlockdevOnError.AUTO
     """And about writes, flushes and discards that fail."""
+    account_invalid: bool = True
+    """Whether an invalid request ends the time in which nothing happens."""
+    account_failed: bool = True
+    """Whether a failed one does, and whether its time counts."""
+    intervals: tuple[int, ...] = ()
+    """Seconds for which the latest latencies are kept."""
     copy_on_read: bool = False
     """The outermost node of `source` is a filter that is there for this only."""
     origin: str = field(default="", compare=False)

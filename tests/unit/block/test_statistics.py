@@ -89,5 +89,5 @@ def test_a_histogram_has_a_bin_on_either_side_of_each_boundary(clock: Clock) -> 
     statistics.failed(Kind.READ, clock.now - 20)
     statistics.done(Kind.WRITE, 512, clock.now)
     assert statistics.histograms[Kind.READ].bins == [2, 3, 3]
-    statistics.draw_histogram(Kind.READ, None)
+    statistics.drop_histograms()
     assert statistics.histograms == {}

@@ -90,6 +90,10 @@ ERRORS = {
     "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
     "bus=0, unit=1 (index=1) exists",
     "-drive if=none,rerror=enospc": "-drive if=none,rerror=enospc: 'enospc' invalid read error action",
+    "-drive if=none,stats-intervals.0=0": "-drive if=none,stats-intervals.0=0: Invalid interval length: 0",
+    "-drive if=none,stats-intervals.0=4294967296": (
+        "-drive if=none,stats-intervals.0=4294967296: Invalid interval length: 4294967296"
+    ),
     "-drive if=virtio,werror=auto": "-drive if=virtio,werror=auto: 'auto' invalid write error action",
     "-drive if=floppy,werror=stop": "-drive if=floppy,werror=stop: werror is not supported by this bus type",
     "-drive if=none,id=d -drive if=none,id=d": "-drive if=none,id=d: Duplicate ID 'd' for drive",

@@ -288,6 +288,15 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
                 DriveSpec("none1", {"filename": "b"}, werror=BlockdevOnError.ENOSPC),
             ),
         ),
+        (
+            "-drive if=none,file=a,stats-account-invalid=off,stats-intervals.0=60,stats-intervals.1=5 "
+            "-drive if=none,file=b,stats-account-failed=off",
+            "machine.drives",
+            (
+                DriveSpec("none0", {"filename": "a"}, account_invalid=False, intervals=(60, 5)),
+                DriveSpec("none1", {"filename": "b"}, account_failed=False),
+            ),
+        ),
         ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),
         (
             "-drive if=none,id=empty,media=cdrom,cache=none",

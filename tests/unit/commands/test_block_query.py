@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
 from msgspec import UNSET
 from tests.support.fake_machine import FakeMachine
 from tests.support.job_bench import make_chain
 
-from varan.api.events import BlockIoError, Event
-from varan.api.values import BlockDeviceIoStatus, BlockdevOnError, BlockErrorAction
+from varan.api.events import BlockIoError, BlockWriteThreshold, Event
+from varan.api.values import (
+    BlockdevDriver,
+    BlockDeviceIoStatus,
+    BlockdevOnError,
+    BlockErrorAction,
+    FileBlockStatsSpecific,
+)
+from varan.block import registry
 from varan.block.base import BlockError, ErrorKind
 from varan.commands import block_query as commands
+from varan.devices.pluggable import PluggableDevice
+from varan.errors import GenericError, QmpError
 from varan.machine.spec import DriveSpec
 
 
@@ -125,3 +136,94 @@ async def test_nodes_are_told_one_by_one(machine: FakeMachine, tmp_path: Path) -
     stats = await commands.query_blockstats(machine, query_nodes=True)
     assert [one.node_name for one in stats] == [node.node_name for node in reversed(nodes)]
     assert all(one.backing is UNSET and one.device is UNSET for one in stats)
+
+
+async def test_histograms_are_drawn_for_the_kinds_that_are_named(machine: FakeMachine, tmp_path: Path) -> None:
+    await add_chain(machine, tmp_path)
+    backend = machine.drives.find("d0")
+    with pytest.raises(QmpError, match="Device 'nix' not found"):
+        await commands.block_latency_histogram_set(machine, "nix")
+    disk = PluggableDevice("vda")
+    machine.tree.peripheral.add_child("vda", disk)
+    backend.attach("the test", write=True, device=disk)
+    await commands.block_latency_histogram_set(machine, "vda", [10**15], boundaries_write=[])
+    await backend.write(0, [memoryview(bytearray(512))])
+    await backend.flush()
+    for boundaries in ([5, 5], [0, 5], [10, 5]):
+        with pytest.raises(GenericError, match="Device 'vda' set write boundaries fail"):
+            await commands.block_latency_histogram_set(machine, "vda", [1], boundaries_write=boundaries)
+    (stats,) = await commands.query_blockstats(machine)
+    drawn = [stats.stats.rd_latency_histogram, stats.stats.wr_latency_histogram, stats.stats.flush_latency_histogram]
+    assert [(histogram.boundaries, histogram.bins) for histogram in drawn if histogram] == [
+        ([10**15], [0, 0]),
+        ([], [1]),
+        ([10**15], [1, 0]),
+    ]
+    await commands.block_latency_histogram_set(machine, "vda")
+    (stats,) = await commands.query_blockstats(machine)
+    assert stats.stats.rd_latency_histogram is UNSET
+    await backend.detach()
+
+
+async def test_a_write_behind_a_threshold_is_told_once(machine: FakeMachine, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(65536))
+    source = {"file.driver": "file", "file.filename": f"{tmp_path}/disk", "file.node-name": "f0"}
+    await machine.drives.open(DriveSpec("d0", source, "raw"))
+    backend = machine.drives.find("d0")
+    backend.attach("the test", write=True)
+    told: list[BlockWriteThreshold] = []
+    machine.events.subscribe(lambda event, time: told.append(event) if isinstance(event, BlockWriteThreshold) else None)
+    with pytest.raises(GenericError, match="Device 'nix' not found"):
+        await commands.block_set_write_threshold(machine, "nix", 4096)
+
+    def threshold() -> int:
+        return machine.drives.graph.nodes["f0"].write_threshold
+
+    block = [memoryview(bytearray(4096))]
+    assert backend.write_now(32768, block)
+    await commands.block_set_write_threshold(machine, "f0", 8192)
+    assert backend.write_now(4096, block)
+    assert threshold() == 8192
+    assert backend.write_now(6144, block)
+    assert backend.write_now(16384, block)
+    await asyncio.sleep(0)
+    assert [(event.node_name, event.amount_exceeded, event.write_threshold) for event in told] == [("f0", 2048, 8192)]
+    assert threshold() == 0
+    await commands.block_set_write_threshold(machine, "f0", 49152)
+    await commands.block_set_write_threshold(machine, "f0", 0)
+    await backend.write(53248, block)
+    await asyncio.sleep(0)
+    assert len(told) == 1
+    assert machine.drives.graph.nodes["f0"].highest_write == 57344
+    await backend.detach()
+
+
+async def test_settings_of_a_drive_and_its_device_say_what_counts(machine: FakeMachine) -> None:
+    await machine.drives.open(DriveSpec("d0", None, account_invalid=False, intervals=(60, 5)))
+    (stats,) = await commands.query_blockstats(machine)
+    assert [timed.interval_length for timed in stats.stats.timed_stats] == [60, 5]
+    assert (stats.stats.account_invalid, stats.stats.account_failed) == (False, True)
+    machine.drives.find("d0").statistics.follow("on", "off")
+    machine.drives.find("d0").statistics.follow("auto", "auto")
+    (stats,) = await commands.query_blockstats(machine)
+    assert (stats.stats.account_invalid, stats.stats.account_failed) == (True, False)
+
+
+async def test_every_driver_has_a_name_in_the_protocol() -> None:
+    assert [driver.value for driver in BlockdevDriver] == registry.names()
+
+
+async def test_a_files_discards_are_counted_apart(machine: FakeMachine, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(65536))
+    source = {"file.driver": "file", "file.filename": f"{tmp_path}/disk", "discard": "unmap"}
+    await machine.drives.open(DriveSpec("d0", source, "raw"))
+    backend = machine.drives.find("d0")
+    backend.attach("the test", write=True)
+    await backend.discard(0, 8192)
+    (stats,) = await commands.query_blockstats(machine)
+    assert (stats.stats.unmap_operations, stats.stats.unmap_bytes) == (1, 8192)
+    assert stats.parent
+    counted = stats.parent.driver_specific
+    assert isinstance(counted, FileBlockStatsSpecific)
+    assert (counted.discard_nb_ok, counted.discard_nb_failed, counted.discard_bytes_ok) == (1, 0, 8192)
+    await backend.detach()

@@ -17,8 +17,9 @@ async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
         "filename": reopening_name(node, backing=in_use),
         "format": node.driver,
         "virtual-size": node.length,
-        "dirty-flag": False,
     }
+    if not node.driver.startswith("null-"):
+        info["dirty-flag"] = False
     size = allocated_size(node, all_files=in_use)
     if size is not None:
         info["actual-size"] = size

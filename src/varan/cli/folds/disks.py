@@ -45,6 +45,8 @@ _LIMITS = {
     "iops_size": "iops-size",
 }
 """Older names of limits, and what throttle groups call them."""
+_LONGEST_INTERVAL = 0xFFFFFFFF
+"""Seconds that `stats-intervals` may say."""
 _SPELLINGS = {
     "readonly": "read-only",
     "group": "throttling.group",
@@ -170,6 +172,8 @@ def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
     switch = arguments.take_bool("cache.writeback")
     writeback = writeback if switch is None else switch
     limits, group = _limits(arguments)
+    accounts = [arguments.take_bool(f"stats-account-{what}") is not False for what in ("invalid", "failed")]
+    intervals = _intervals(arguments)
     for name in ("readonly", "read-only"):
         if (given := arguments.take_bool(name)) is not None:
             options["read-only"] = given
@@ -178,7 +182,18 @@ def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
         options["filename"] = file
     copy_on_read = arguments.take_bool("copy-on-read")
     options |= arguments.rest()
-    spec = DriveSpec(id, None, None, writeback, serial, limits=limits, throttle_group=group)
+    spec = DriveSpec(
+        id,
+        None,
+        None,
+        writeback,
+        serial,
+        limits=limits,
+        throttle_group=group,
+        account_invalid=accounts[0],
+        account_failed=accounts[1],
+        intervals=intervals,
+    )
     if not file and "file.filename" not in options and "file.driver" not in options and format is None:
         return replace(spec, retained=options)
     if copy_on_read:
@@ -187,6 +202,16 @@ def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
         inner |= {"file.driver": format} if format else {}
         return replace(spec, source={"driver": "copy-on-read", **above, **inner}, copy_on_read=True)
     return replace(spec, source=options, format=format)
+
+
+def _intervals(arguments: Arguments) -> tuple[int, ...]:
+    """What `stats-intervals.0`, `stats-intervals.1`... say, in seconds."""
+    intervals: list[int] = []
+    while (text := arguments.take(f"stats-intervals.{len(intervals)}")) is not None:
+        if not text.isascii() or not text.isdigit() or not 0 < int(text[:20]) <= _LONGEST_INTERVAL:
+            raise UsageError(f"Invalid interval length: {text}")
+        intervals.append(int(text))
+    return tuple(intervals)
 
 
 def _limits(arguments: Arguments) -> tuple[dict[str, int], str | None]:

@@ -17,6 +17,7 @@ from varan.errors import GenericError
 LARGEST_BLOCK = 2 << 20
 MOST_QUEUES = 64
 _ON_ERROR = tuple(policy.value for policy in BlockdevOnError)
+_SWITCH = ("on", "off", "auto")
 _AUTO = 0xFFFFFFFF
 """Setting's value: what fits."""
 
@@ -36,9 +37,11 @@ class VirtioBlkDevice(VirtioBackend):
         Property("min_io_size", "size", "smallest request that is done well", default=0),
         Property("opt_io_size", "size", "size of requests that are done best", default=0),
         Property("discard_granularity", "size", "unit of what can be discarded", default=_AUTO),
-        Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
+        Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=_SWITCH),
         Property("rerror", "BlockdevOnError", "what to do about reads that fail", default="auto", choices=_ON_ERROR),
         Property("werror", "BlockdevOnError", "what to do about writes that fail", default="auto", choices=_ON_ERROR),
+        Property("account-invalid", "OnOffAuto", "invalid requests end idle time", default="auto", choices=_SWITCH),
+        Property("account-failed", "OnOffAuto", "failed requests count in times", default="auto", choices=_SWITCH),
         Property("share-rw", "bool", "others may write the image, too", default=False),
         Property("cyls", "uint32", "cylinders, 0 to guess", default=0),
         Property("heads", "uint32", "heads, 0 to guess", default=0),
@@ -97,6 +100,7 @@ class VirtioBlkDevice(VirtioBackend):
         assert backend is not None
         if given["write-cache"] != "auto":
             backend.writeback = given["write-cache"] == "on"
+        backend.statistics.follow(given["account-invalid"], given["account-failed"])
         backend.policy = backend.policy.but(BlockdevOnError(given["rerror"]), BlockdevOnError(given["werror"]))
         switches = {"discard": b.F_DISCARD, "write-zeroes": b.F_WRITE_ZEROES, "config-wce": b.F_CONFIG_WCE}
         granularity = given["discard_granularity"]
