@@ -24,8 +24,10 @@ from .commands import (
     BlockJobResumeArguments,
     BlockJobSetSpeedArguments,
     BlockJobSetSpeedFormerArguments,
+    BlockLatencyHistogramSetArguments,
     BlockPasswdArguments,
     BlockResizeArguments,
+    BlockSetWriteThresholdArguments,
     BlockStreamArguments,
     BlockStreamFormerArguments,
     BlockdevChangeMediumArguments,
@@ -1433,6 +1435,52 @@ class Commands(abc.ABC):
             QueryBlockstatsArguments(query_nodes=UNSET if query_nodes is None else query_nodes),
         )
         return result
+
+    async def block_latency_histogram_set(
+        self,
+        id: str,
+        boundaries: list[int] | None = None,
+        boundaries_read: list[int] | None = None,
+        boundaries_write: list[int] | None = None,
+        boundaries_flush: list[int] | None = None,
+    ) -> None:
+        """Count how long a guest's requests take, in new histograms. Without any boundaries there are none
+        from now on.
+
+        id: the guest's device: its id or its place in the object tree
+
+        boundaries: times in nanoseconds, rising, for all requests that are not named otherwise
+
+        boundaries_read: for reads
+
+        boundaries_write: for writes
+
+        boundaries_flush: for flushes
+
+        Errors:
+        - If there is no such device, DeviceNotFound
+        - If boundaries do not rise from above 0, GenericError; nothing has
+          changed
+        """
+        await self.call(
+            COMMANDS["block-latency-histogram-set"],
+            BlockLatencyHistogramSetArguments(id=id, boundaries=UNSET if boundaries is None else boundaries, boundaries_read=UNSET if boundaries_read is None else boundaries_read, boundaries_write=UNSET if boundaries_write is None else boundaries_write, boundaries_flush=UNSET if boundaries_flush is None else boundaries_flush),
+        )
+
+    async def block_set_write_threshold(self, node_name: str, write_threshold: int) -> None:
+        """Be told by `BLOCK_WRITE_THRESHOLD` of the next write to a block node that ends behind an offset: of
+        the growth of an image whose device is to grow in time.
+
+        node_name: the node
+
+        write_threshold: the offset in bytes, 0 to be told no more
+
+        Errors: - If there is no such node, GenericError
+        """
+        await self.call(
+            COMMANDS["block-set-write-threshold"],
+            BlockSetWriteThresholdArguments(node_name=node_name, write_threshold=write_threshold),
+        )
 
     async def block_passwd(
         self,
