@@ -172,7 +172,7 @@ async def test_a_write_behind_a_threshold_is_told_once(machine: FakeMachine, tmp
     backend = machine.drives.find("d0")
     backend.attach("the test", write=True)
     told: list[BlockWriteThreshold] = []
-    machine.events.subscribe(lambda event, time: told.append(event) if isinstance(event, BlockWriteThreshold) else None)
+    machine.events.subscribe(lambda event, *_: told.append(event) if isinstance(event, BlockWriteThreshold) else None)
     with pytest.raises(GenericError, match="Device 'nix' not found"):
         await commands.block_set_write_threshold(machine, "nix", 4096)
 
