@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 KIB = 1 << 10
 MIB = 1 << 20
 
@@ -9,7 +11,11 @@ SHUTDOWN_STATUS = 0x0F
 """Tells firmware what a CPU's reset means."""
 SHUTDOWN_S3 = 0xFE
 """The end of an ACPI S3 sleep, where firmware for virtual machines looks for it."""
+FLOPPY_DRIVES = 0x10
+"""Kinds of the two drives, the first one's in the upper half."""
 EQUIPMENT = 0x14
+EQUIPMENT_FLOPPY = 0x01
+EQUIPMENT_SECOND_FLOPPY = 0x40
 EQUIPMENT_FPU = 0x02
 EQUIPMENT_MOUSE = 0x04
 BASE_MEMORY = 0x15
@@ -37,3 +43,11 @@ def pc_cells(low: int, high: int, cpus: int) -> dict[int, int]:
         for at in range(size):
             cells[index + at] = value >> (8 * at) & 0xFF
     return cells
+
+
+def floppy_cells(kinds: Sequence[int]) -> dict[int, int]:
+    """CMOS cells for two drives of these kinds, 0 where there is none."""
+    equipment = EQUIPMENT_FPU | EQUIPMENT_MOUSE
+    equipment |= EQUIPMENT_FLOPPY if any(kinds) else 0
+    equipment |= EQUIPMENT_SECOND_FLOPPY if all(kinds) else 0
+    return {FLOPPY_DRIVES: kinds[0] << 4 | kinds[1], EQUIPMENT: equipment}

@@ -12,6 +12,7 @@ from varan.core.state import Device
 from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import POST_PORT, PostPort
+from varan.devices.dma.i8237 import HIGH_PORT, LOW_PORT, Dma
 from varan.devices.input.i8042 import COMMAND_PORT, DATA_PORT, I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
@@ -136,6 +137,22 @@ class I8259Object(BoardDevice[I8259Pair]):
         """The registers now."""
         state = self.core.save()
         return state.master if self.is_master else state.slave
+
+
+class DmaObject(BoardDevice[Dma]):
+    """One of the two DMA controllers."""
+
+    type_name = "i8257"
+    abstract = False
+    description = "DMA controller"
+    properties = (
+        Property("base", "int32", "first of its ports", read=lambda dma: dma.base),
+        Property("dshift", "int32", "bits by which its ports are apart", read=lambda dma: dma.shift),
+    )
+
+    def __init__(self, core: Dma, is_first: bool) -> None:
+        super().__init__(core)
+        self.base, self.shift = (LOW_PORT, 0) if is_first else (HIGH_PORT, 1)
 
 
 class PitObject(BoardDevice[I8254]):

@@ -12,10 +12,11 @@ from varan.board.boot import mptable
 from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
 from varan.board.boot.acpi.table import Table
-from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, pc_cells
+from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, floppy_cells, pc_cells
 from varan.board.interrupts import Interrupts
 from varan.board.irqs import KEYBOARD_IRQ, MOUSE_IRQ, RTC_IRQ, TIMER_IRQ
 from varan.board.objects import (
+    DmaObject,
     HpetObject,
     I8259Object,
     IoApicObject,
@@ -38,7 +39,10 @@ from varan.devices.char.isa_serial import STANDARD_PORTS, IsaSerial
 from varan.devices.chipset.a20 import A20Gate
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import PostPort
+from varan.devices.dma.i8237 import Dma
 from varan.devices.environment import Environment, WakeCause
+from varan.devices.floppy.geometry import CMOS_TYPES
+from varan.devices.floppy.isa_fdc import IsaFdc
 from varan.devices.ide.piix3_ide import Piix3Ide
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
@@ -133,6 +137,7 @@ class Pc:
             device.map(self.ports)
         self._make_pci()
         self._add_objects()
+        self._make_floppies()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -209,6 +214,25 @@ class Pc:
         self._fixed |= parts
         if self.config.acpi:
             self._make_power()
+
+    def _make_floppies(self) -> None:
+        self.dma = Dma(self.memory)
+        self.dma.map(self.ports)
+        self._add(DmaObject(self.dma, True))
+        self._add(DmaObject(self.dma, False))
+        self.fdc = IsaFdc(self.dma, defaults(IsaFdc, self.config.globals))
+        self.fdc.on_drives = self._note_floppies
+        self._add(self.fdc)
+        self._fixed["dma"] = self.dma
+        self._fixed |= self.fdc.parts()
+
+    def _note_floppies(self) -> None:
+        """Leave in the CMOS RAM which drives there are."""
+        kinds = [0, 0]
+        for unit, drive in self.fdc.drives.items():
+            kinds[unit] = CMOS_TYPES.get(drive.kind, 0)
+        for index, value in floppy_cells(kinds).items():
+            self.rtc.state.cells[index] = value
 
     def _make_power(self) -> None:
         self.pm = Piix4Pm(settings={**defaults(Piix4Pm, self.config.globals), "addr": "1.3"})

@@ -13,6 +13,7 @@ from varan.devices.pluggable import PluggableDevice
 T = TypeVar("T", bound=Object)
 
 DRIVERS: dict[str, str] = {
+    "floppy": "floppy.floppy",
     "i6300esb": "watchdog.i6300esb",
     "ib700": "watchdog.ib700",
     "ide-cd": "ide.device",
@@ -83,6 +84,7 @@ BASES: dict[str, str] = {
 
 FIXED: dict[str, str] = {
     "PIIX4_PM": "acpi.piix4pm",
+    "isa-fdc": "floppy.isa_fdc",
 }
 """Types of the board's own devices that have settings, likewise."""
 

@@ -21,3 +21,5 @@ class AcpiIdentity:
     """First address and number of bytes of each run, below 4 GiB."""
     unit: int | None = None
     """Tells devices with the same hardware id apart."""
+    dma: int | None = None
+    """Its ISA DMA channel."""

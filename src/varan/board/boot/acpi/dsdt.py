@@ -60,6 +60,8 @@ def _described(identity: AcpiIdentity) -> bytes:
     descriptors = [resources.io(port, count) for port, count in identity.ports]
     if identity.irq is not None:
         descriptors.append(resources.irq(identity.irq))
+    if identity.dma is not None:
+        descriptors.append(resources.dma(identity.dma))
     descriptors += [resources.memory32(base, size) for base, size in identity.memory]
     if identity.gsi is not None:
         descriptors.append(resources.interrupts([identity.gsi]))

@@ -37,6 +37,11 @@ def irq(number: int) -> bytes:
     return struct.pack("<BH", 0x22, 1 << number)
 
 
+def dma(channel: int) -> bytes:
+    """An ISA DMA channel of eight bits that is no bus master (6.4.2.2)."""
+    return struct.pack("<BBB", 0x2A, 1 << channel, 0)
+
+
 def interrupts(numbers: Iterable[int], flags: int = LEVEL_HIGH_SHARED) -> bytes:
     """One of these global system interrupts."""
     lines = tuple(numbers)
