@@ -103,7 +103,7 @@ class Floppy(PluggableDevice):
     def eject_requested(self, force: bool) -> None:
         return
 
-    def load(self, loaded: bool) -> None:
+    def set_loaded(self, loaded: bool) -> None:
         self._fdc.disk_changed(self.settings["unit"])
 
     # As the controller's drive (`varan.devices.floppy.fdc.Mechanism`)
