@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid as uuid_module
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from varan.accel.base import Topology
 from varan.cli import fdsets
@@ -93,6 +93,10 @@ class Builder:
     objects: list[ObjectSpec] = field(default_factory=list)
     blockdevs: list[BlockdevSpec] = field(default_factory=list)
     drives: list[DriveSpec] = field(default_factory=list)
+    snapshot: bool = False
+    """What is written to drives goes to temporary files."""
+    snapshots: dict[str, bool] = field(default_factory=dict)
+    """By drive: where it says otherwise, or so itself."""
     drive_numbers: dict[str, set[int]] = field(default_factory=dict)
     """Indices of the drives by interface."""
     devices: list[DeviceSpec] = field(default_factory=list)
@@ -214,7 +218,7 @@ class Builder:
             netdevs=tuple(self.netdevs),
             objects=tuple(self.objects),
             blockdevs=tuple(self.blockdevs),
-            drives=tuple(self.drives),
+            drives=tuple(replace(drive, snapshot=self.snapshots.get(drive.id, self.snapshot)) for drive in self.drives),
             devices=(*self.ide_devices, *self.devices, *self.disk_devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,

@@ -166,6 +166,7 @@ _DISKS = (
         "[file=FILE][,if=ide|virtio|none][,format=FORMAT][,id=ID][,index=N|,bus=N,unit=N][,media=disk|cdrom]"
         "[,readonly=on|off][,cache=MODE]"
         "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,copy-on-read=on|off][,aio=KIND][,serial=TEXT]"
+        "[,snapshot=on|off]"
         "[,rerror=ignore|report|stop][,werror=ignore|report|stop|enospc][,throttling.LIMIT=N][,throttling.group=NAME]"
         "[,stats-account-invalid=on|off][,stats-account-failed=on|off][,stats-intervals.0=SECONDS...][,option=value]...",
         Group.DISK,
@@ -198,6 +199,14 @@ _DISKS = (
         Group.DISK,
         "Optical drive with the image FILE: short for -drive index=2,media=cdrom,file=FILE.",
         disks.fold_cdrom,
+    ),
+    Option(
+        "snapshot",
+        None,
+        Group.DISK,
+        "What is written to drives goes to temporary files (in TMPDIR or /var/tmp), and is lost at the end unless "
+        "`commit` moves it into the images. snapshot=on or off of a -drive goes first.",
+        disks.fold_snapshot,
     ),
     Option(
         "blockdev",

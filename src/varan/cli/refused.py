@@ -8,7 +8,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("sd", "FILE", "memory cards"),
     ("mtdblock", "FILE", "flash devices"),
     ("pflash", "FILE", "flash devices"),
-    ("snapshot", None, "temporary snapshots of disks"),
     ("incoming", "ADDRESS", "migrations"),
     ("only-migratable", None, "migrations"),
     ("loadvm", "NAME", "machine snapshots"),

@@ -75,7 +75,12 @@ class Drives:
         node = None
         if spec.source is not None:
             opening = OpenOptions(key_later=True)
-            node = await self.graph.open(spec.source, format=spec.format, options=opening, user=None)
+            if spec.snapshot:
+                from varan.block.temporary import open_below_overlay
+
+                node = await open_below_overlay(self.graph, spec.source, spec.format, opening)
+            else:
+                node = await self.graph.open(spec.source, format=spec.format, options=opening, user=None)
             node.implicit = spec.copy_on_read
         backend = BlockBackend(self.graph, spec.id, node, writeback=spec.writeback, serial=spec.serial)
         if node is None:

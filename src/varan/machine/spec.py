@@ -129,6 +129,8 @@ class DriveSpec:
     """Limits on the rate of requests, by the names that throttle groups give them (`varan.block.throttle`)."""
     throttle_group: str | None = None
     """The group that shares these limits; None: the drive alone, and one called as it is."""
+    snapshot: bool = False
+    """What is written goes to a temporary file."""
     rerror: BlockdevOnError = BlockdevOnError.AUTO
     """What devices do about reads that fail."""
     werror: BlockdevOnError = BlockdevOnError.AUTO

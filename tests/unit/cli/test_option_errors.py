@@ -95,6 +95,12 @@ ERRORS = {
         "-drive if=none,stats-intervals.0=4294967296: Invalid interval length: 4294967296"
     ),
     "-drive if=virtio,werror=auto": "-drive if=virtio,werror=auto: 'auto' invalid write error action",
+    "-drive if=none,file=a,aio=native": "-drive if=none,file=a,aio=native: aio=native was specified, but it requires "
+    "cache.direct=on, which was not specified.",
+    "-drive if=none,file=a,file.filename=b": "-drive if=none,file=a,file.filename=b: Can't specify 'file' and "
+    "'filename' options at the same time",
+    "-drive if=none,file=a,copy-on-read=on,readonly=on": "-drive if=none,file=a,copy-on-read=on,readonly=on: "
+    "copy-on-read=on and readonly=on contradict each other: what is read would have to be written",
     "-drive if=floppy,werror=stop": "-drive if=floppy,werror=stop: werror is not supported by this bus type",
     "-drive if=none,id=d -drive if=none,id=d": "-drive if=none,id=d: Duplicate ID 'd' for drive",
     "-drive if=none,readonly=on,read-only=on": "-drive if=none,readonly=on,read-only=on: 'read-only' and its alias "

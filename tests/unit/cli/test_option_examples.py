@@ -297,6 +297,11 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
                 DriveSpec("none1", {"filename": "b"}, account_failed=False),
             ),
         ),
+        (
+            "-drive if=none,file=a,snapshot=on -drive if=none,file=b",
+            "machine.drives",
+            (DriveSpec("none0", {"filename": "a"}, snapshot=True), DriveSpec("none1", {"filename": "b"})),
+        ),
         ("-drive if=none,id=empty", "machine.drives", (DriveSpec("empty", None),)),
         (
             "-drive if=none,id=empty,media=cdrom,cache=none",
@@ -314,6 +319,13 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             ),
         ),
         ("-drive if=none,file=a -drive if=none,id=d", "machine.devices", ()),
+    ],
+    "snapshot": [
+        (
+            "-drive if=none,file=a,snapshot=off -snapshot -drive if=none,file=b",
+            "machine.drives",
+            (DriveSpec("none0", {"filename": "a"}), DriveSpec("none1", {"filename": "b"}, snapshot=True)),
+        ),
     ],
     "blockdev": [
         (

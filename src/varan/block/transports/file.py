@@ -280,7 +280,9 @@ class FileNode(Node):
 
     async def reopened(self) -> None:
         """The same file by another description: a lock belongs to a description, and so does the right to write."""
-        fd = _open_fd(self._path, self.options)
+        # A file without a name is reached by the descriptor that there is.
+        unlinked = not os.fstat(self._fd).st_nlink
+        fd = _open_fd(f"/proc/self/fd/{self._fd}" if unlinked else self._path, self.options)
         try:
             if self._lock is not None:
                 ImageLock(fd, self._path).apply(*self.granted)

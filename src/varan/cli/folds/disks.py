@@ -26,6 +26,7 @@ _ABSENT = {
 }
 _CACHE = {
     "none": (True, True, False),
+    "off": (True, True, False),
     "directsync": (True, False, False),
     "writethrough": (False, False, False),
     "writeback": (False, True, False),
@@ -97,12 +98,15 @@ def _add_drive(builder: Builder, arguments: Arguments, origin: str) -> None:
             f"if={interface} is not supported yet: there are no {_ABSENT[interface]}; if=virtio makes a virtio disk"
         )
     number = _number(builder, interface, arguments)
+    snapshot = arguments.take_bool("snapshot")
     spec = _drive(arguments, _default_id(interface, number, optical), optical)
     spec = replace(spec, rerror=policies[0], werror=policies[1], origin=origin)
     if any(other.id == spec.id for other in builder.drives):
         raise UsageError(f"Duplicate ID '{spec.id}' for drive")
     builder.drives.append(spec)
     builder.drive_numbers.setdefault(interface, set()).add(number)
+    if snapshot is not None:
+        builder.snapshots[spec.id] = snapshot
     if interface == "virtio":
         builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=origin))
     elif interface == "ide":
@@ -136,6 +140,11 @@ def _number(builder: Builder, interface: str, arguments: Arguments) -> int:
     return number
 
 
+def fold_snapshot(builder: Builder, value: str) -> None:
+    """-snapshot"""
+    builder.snapshot = True
+
+
 def _policy(arguments: Arguments, name: str, interface: str) -> BlockdevOnError:
     """What -drive's `rerror` or `werror` says."""
     word = arguments.take(name)
@@ -160,7 +169,7 @@ def _default_id(interface: str, number: int, optical: bool) -> str:
 def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
     id = arguments.take("id") or id
     serial = arguments.take("serial") or ""
-    arguments.take_choice("aio", ("threads", "native", "io_uring"))
+    aio = arguments.take_choice("aio", ("threads", "native", "io_uring"))
     format = arguments.take("format") or arguments.take("driver")
     if format in HELP_WORDS:
         raise UsageError("'varan img --help' lists the formats")
@@ -178,10 +187,16 @@ def _drive(arguments: Arguments, id: str, optical: bool) -> DriveSpec:
         if (given := arguments.take_bool(name)) is not None:
             options["read-only"] = given
     file = arguments.take("file")
+    if file and "file.filename" in arguments:
+        raise UsageError("Can't specify 'file' and 'filename' options at the same time")
     if file:
         options["filename"] = file
     copy_on_read = arguments.take_bool("copy-on-read")
     options |= arguments.rest()
+    if aio == "native" and options.get("cache.direct") not in (True, "on"):
+        raise UsageError("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+    if copy_on_read and options.get("read-only"):
+        raise UsageError("copy-on-read=on and readonly=on contradict each other: what is read would have to be written")
     spec = DriveSpec(
         id,
         None,
