@@ -53,6 +53,7 @@ DEVICE_PORTS = {
     "bus-master.0": tuple(range(0xC000, 0xC008)),
     "bus-master.1": tuple(range(0xC008, 0xC010)),
     "piix4-pm": tuple(range(0xCF8, 0xD00)),
+    "fw-cfg": tuple(range(0x510, 0x51C)),
     "acpi-pci-hotplug": tuple(range(0xAE00, 0xAE14)),
 }
 """Ports, and from 64 KiB on memory addresses."""

@@ -12,6 +12,7 @@ from varan.core.qom import Object
 from varan.core.state import Device
 from varan.devices.environment import Environment, WakeCause
 from varan.devices.pluggable import PluggableDevice
+from varan.errors import GenericError
 
 
 class NoBoard:
@@ -39,6 +40,10 @@ class NoBoard:
 
     def press_power_button(self) -> None:
         """There is none."""
+
+    def set_boot_order(self, letters: str) -> None:
+        """There is nothing to boot."""
+        raise GenericError("no function defined to set boot device list for this architecture")
 
     def acpi_tables(self) -> tuple[Table, ...]:
         """None."""

@@ -13,6 +13,9 @@ from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.chipset.port_b import PortB
 from varan.devices.chipset.post import POST_PORT, PostPort
 from varan.devices.dma.i8237 import HIGH_PORT, LOW_PORT, Dma
+from varan.devices.fwcfg import BASE as FW_CFG_PORT
+from varan.devices.fwcfg import SIZE as FW_CFG_PORTS
+from varan.devices.fwcfg import FwCfg
 from varan.devices.input.i8042 import COMMAND_PORT, DATA_PORT, I8042
 from varan.devices.input.port92 import Port92
 from varan.devices.input.ps2_keyboard import Ps2Keyboard
@@ -68,6 +71,21 @@ class PciHostObject(SystemObject[PciHost]):
     type_name = "i440FX-pcihost"
     abstract = False
     description = "PCI host bridge"
+
+    @property
+    def firmware_name(self) -> str:
+        return "pci@i0cf8"
+
+
+class FwCfgObject(SystemObject[FwCfg]):
+    """What the machine tells firmware and guests about itself."""
+
+    type_name = "fw_cfg_io"
+    abstract = False
+    description = "firmware configuration device"
+
+    def acpi(self) -> tuple[AcpiIdentity, ...]:
+        return (AcpiIdentity("FWCF", "QEMU0002", ((FW_CFG_PORT, FW_CFG_PORTS),)),)
 
 
 class HpetObject(SystemObject[Hpet]):

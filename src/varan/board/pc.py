@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from varan.accel.base import Topology, Vcpu
-from varan.board import acpi
+from varan.board import acpi, bootorder, fwcfg
 from varan.board.boot import mptable
 from varan.board.boot import pci as pci_setup
 from varan.board.boot.acpi.build import build
 from varan.board.boot.acpi.table import Table
 from varan.board.cmos import SHUTDOWN_S3, SHUTDOWN_STATUS, floppy_cells, pc_cells
+from varan.board.fwcfg import Described, FirmwareSettings
 from varan.board.interrupts import Interrupts
 from varan.board.irqs import KEYBOARD_IRQ, MOUSE_IRQ, RTC_IRQ, TIMER_IRQ
 from varan.board.objects import (
     DmaObject,
+    FwCfgObject,
     HpetObject,
     I8259Object,
     IoApicObject,
@@ -43,6 +45,7 @@ from varan.devices.dma.i8237 import Dma
 from varan.devices.environment import Environment, WakeCause
 from varan.devices.floppy.geometry import CMOS_TYPES
 from varan.devices.floppy.isa_fdc import IsaFdc
+from varan.devices.fwcfg import FwCfg
 from varan.devices.ide.piix3_ide import Piix3Ide
 from varan.devices.input.i8042 import I8042
 from varan.devices.input.port92 import Port92
@@ -86,6 +89,7 @@ class PcConfig:
     acpi: bool = True
     """Whether there is power management, and tables that tell of it."""
     hpet: bool = True
+    firmware: FirmwareSettings = field(default_factory=FirmwareSettings)
     globals: tuple[tuple[str, str, str], ...] = ()
     """(type, setting, value) for the board's own devices."""
 
@@ -108,6 +112,10 @@ class Pc:
         self.low_memory, self.high_memory = self._map_memory()
         self.pm: Piix4Pm | None = None
         self.power: PowerManagement | None = None
+        self._tables: tuple[Table, ...] | None = None
+        self._started = False
+        self._next_order: str | None = None
+        """The boot order from the second start on, where the first one has another."""
         self.plugged: dict[str, PluggableDevice] = {}
         """Further devices, by a name of their own that a saved machine knows them by."""
         timers, virtual = environment.timers, environment.virtual
@@ -138,6 +146,7 @@ class Pc:
         self._make_pci()
         self._add_objects()
         self._make_floppies()
+        self._make_fw_cfg()
         self.serials = [self._add_serial(number) for number in range(config.serial_ports)]
 
     def _map_memory(self) -> tuple[int, int]:
@@ -244,6 +253,34 @@ class Pc:
         self._fixed["piix4-pm"] = parts.pop("pci")
         self._fixed |= parts
 
+    def _make_fw_cfg(self) -> None:
+        settings = self.config.firmware
+        described = Described(
+            self.memory, self.config.cpus, self.pci, self.environment.machine, self.config.acpi, self._firmware_tables
+        )
+        self.fw_cfg = FwCfg(self.memory, fwcfg.items(settings, described), fwcfg.files(settings, described))
+        self.fw_cfg.map(self.ports)
+        self._fixed["fw-cfg"] = self.fw_cfg
+        found = FwCfgObject(self.fw_cfg)
+        self.system.plug(found, self.environment)
+        self.environment.machine.add_child("fw_cfg", found)
+        order = settings.order.order if settings.order.once is None else settings.order.once
+        self.set_boot_order(order)
+        self._next_order = None if settings.order.once is None else settings.order.order
+
+    def set_boot_order(self, letters: str) -> None:
+        """What firmware finds in the CMOS RAM to boot from. Raises GenericError. Holds the machine lock."""
+        bootorder.check(letters)
+        self._next_order = None
+        for index, value in bootorder.cells(letters).items():
+            self.rtc.state.cells[index] = value
+
+    def _firmware_tables(self) -> tuple[Table, ...]:
+        """The tables as they were when firmware first asked after the last reset."""
+        if self._tables is None:
+            self._tables = self.acpi_tables()
+        return self._tables
+
     def _add_serial(self, index: int) -> IsaSerial:
         serial = IsaSerial(settings={**defaults(IsaSerial, self.config.globals), "index": index})
         self._add(serial)
@@ -286,6 +323,10 @@ class Pc:
 
     def reset(self) -> None:
         """Put every device into power-on state. Holds the machine lock."""
+        self._tables = None
+        if self._started and self._next_order is not None:
+            self.set_boot_order(self._next_order)
+        self._started = True
         for device in self.devices.values():
             device.reset()
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from varan.accel.base import Topology
+from varan.board.bootorder import BootOrder
 from varan.cli import fdsets
 from varan.cli.option import UsageError
 from varan.cli.process import InheritedFd, ProcessSpec
@@ -81,6 +82,8 @@ class Builder:
     machine_accelerators: list[str] = field(default_factory=list)
     """Those of `-machine accel=`, which excludes `-accel`."""
     boot: BootDraft = field(default_factory=BootDraft)
+    boot_order: BootOrder = field(default_factory=BootOrder)
+    firmware_files: dict[str, bytes] = field(default_factory=dict)
     rtc: RtcSpec = field(default_factory=RtcSpec)
     acpi: bool = True
     hpet: bool = True
@@ -208,6 +211,8 @@ class Builder:
             cpu_model=self.cpu_model,
             accelerators=tuple(self.accelerators or [(name, {}) for name in self.machine_accelerators]),
             boot=BootSpec(boot.kernel, boot.initrd, boot.append or "", boot.demo, boot.firmware),
+            boot_order=self.boot_order,
+            firmware_files=tuple(self.firmware_files.items()),
             rtc=self.rtc,
             acpi=self.acpi,
             hpet=self.hpet,

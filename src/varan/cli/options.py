@@ -153,10 +153,22 @@ _BOOT = (
     Option("demo", None, Group.BOOT, "The built-in demonstration guest (Varan's own option).", boot.fold_demo),
     Option(
         "boot",
-        "[strict=on|off][,menu=off]",
+        "[order=LETTERS][,once=LETTERS][,menu=on|off][,strict=on|off][,splash-time=MS][,reboot-timeout=MS]",
         Group.BOOT,
-        "Accepted for the sake of management tools: the machine boots what -kernel, -bios or -demo say.",
-        machine.fold_boot,
+        "What firmware (-bios) is told to boot from. Up to three LETTERS: a or b floppy disks, c hard disks, d optical "
+        "drives, n the network; once= holds until the first reset. A device's bootindex= goes before these; with "
+        "strict=on nothing else is tried. menu=on lets the user choose within splash-time milliseconds; firmware that "
+        "has found nothing starts again after reboot-timeout milliseconds (-1: never).",
+        boot.fold_boot,
+        repeatable=True,
+    ),
+    Option(
+        "fw_cfg",
+        "[name=]NAME,file=FILE|string=TEXT",
+        Group.BOOT,
+        "A further file for firmware and guests (Linux: /sys/firmware/qemu_fw_cfg); NAME should start with opt/.",
+        boot.fold_fw_cfg,
+        repeatable=True,
     ),
 )
 

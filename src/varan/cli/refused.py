@@ -29,7 +29,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("mem-prealloc", None, "memory backends"),
     ("acpitable", "OPTIONS", "ACPI tables"),
     ("smbios", "OPTIONS", "SMBIOS tables"),
-    ("fw_cfg", "OPTIONS", "firmware configuration devices"),
     ("option-rom", "FILE", "option ROMs"),
     ("dtb", "FILE", "device trees"),
     ("L", "PATH", "firmware search paths"),

@@ -33,8 +33,8 @@ class Property:
     """One named value of every object of a class.
 
     `read` and `write` take the object; without them the property is a setting with `default`, which may be written
-    until the object is realized. `choices` are the words of an enumeration. `parse` makes a value of what was given
-    where the type is a structure.
+    until the object is realized. With `setting` it is one in any case, which `write` may change later.
+    `choices` are the words of an enumeration. `parse` makes a value of what was given where the type is a structure.
     """
 
     __slots__ = ("choices", "default", "description", "name", "parse", "read", "setting", "type", "write")
@@ -49,6 +49,7 @@ class Property:
         choices: tuple[str, ...] = (),
         read: Getter | None = None,
         write: Setter | None = None,
+        setting: bool | None = None,
         parse: Callable[[Any], Any] | None = None,
     ) -> None:
         self.name = name
@@ -56,7 +57,7 @@ class Property:
         self.description = description
         self.default = default
         self.choices = choices
-        self.setting = read is None and write is None
+        self.setting = read is None and write is None if setting is None else setting
         self.read = read
         self.write = write
         self.parse = parse

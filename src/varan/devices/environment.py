@@ -14,7 +14,7 @@ from varan.core.input import InputHub
 from varan.core.irq import IrqLine, unconnected
 from varan.core.memory import MemorySpace
 from varan.core.ports import PortSpace
-from varan.core.qom import Container
+from varan.core.qom import Container, Object
 from varan.errors import VaranError
 from varan.net.base import Netdev
 from varan.net.network import Network
@@ -177,6 +177,8 @@ class Environment:
     """The guest has let go of a device that it was asked for: take it out soon. Any thread."""
     eject_refused: Callable[[PluggableDevice], None] = _eject_nothing
     """The guest was asked to let go of a device and cannot. Any thread."""
+    machine: Object = field(default_factory=Container)
+    """The machine in the object tree."""
     unattached: Container = field(default_factory=Container)
     """Where the board's own devices are in the object tree."""
     resumed: list[Callable[[], None]] = field(default_factory=list)

@@ -81,6 +81,11 @@ class PluggableDevice(Object):
         """Devices that it is made of: it makes them, and they come and go with it."""
         return ()
 
+    @property
+    def firmware_name(self) -> str:
+        """Its part in the path by which firmware knows it (`devices.bootindex`); empty where it has none."""
+        return ""
+
     def settle(self, **values: Any) -> None:
         """Write down what settings turned out to be, for those who ask."""
         self.settings = {**self.settings, **values}

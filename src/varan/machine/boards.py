@@ -10,6 +10,7 @@ from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootProgram
 from varan.board.boot.choose import boot_program as choose_boot_program
+from varan.board.fwcfg import FirmwareSettings
 from varan.board.interrupts import Interrupts
 from varan.board.none import NoBoard
 from varan.board.pc import Pc, PcConfig
@@ -62,6 +63,9 @@ class Board(Protocol):
     def press_power_button(self) -> None:
         """Tell the guest by ACPI, where the board has it. The caller holds the machine lock."""
 
+    def set_boot_order(self, letters: str) -> None:
+        """Tell firmware what to boot from. Raises GenericError. The caller holds the machine lock."""
+
     def acpi_tables(self) -> tuple[Table, ...]:
         """What firmware would tell the guest about the board; empty without ACPI."""
 
@@ -96,6 +100,7 @@ def make(machine: Machine) -> Board:
         rtc=rtc,
         acpi=spec.acpi,
         hpet=spec.hpet,
+        firmware=FirmwareSettings(machine.uuid.bytes, spec.boot_order, dict(spec.firmware_files)),
         globals=spec.globals,
     )
     try:

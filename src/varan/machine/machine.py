@@ -121,6 +121,7 @@ class Machine:
             post=self._post,
             emit=lambda event: self._post(lambda: self.events.emit(event)),
             requests=self.lifecycle,
+            machine=self.tree.machine,
             unattached=self.tree.unattached,
             ends=self._ends,
         )

@@ -25,6 +25,7 @@ class MachineObject(Object):
         Property("initrd", "string", "Linux initial RAM disk file", read=lambda at: at.machine.spec.boot.initrd or ""),
         Property("append", "string", "Linux kernel command line", read=lambda at: at.machine.spec.boot.append),
         Property("firmware", "string", "firmware image", read=lambda at: at.machine.spec.boot.firmware or ""),
+        Property("boot", "BootConfiguration", "what firmware is told to boot from", read=lambda at: at.boot_order),
         Property("memory", "MemorySizeConfiguration", "bytes of memory", read=lambda at: at.memory),
         Property("smp", "SMPConfiguration", "number and arrangement of the CPUs", read=lambda at: at.smp),
         Property("accel", "string", "what runs the CPUs", read=lambda at: at.accel),
@@ -37,6 +38,20 @@ class MachineObject(Object):
     def memory(self) -> dict[str, int]:
         """As the protocol's MemorySizeConfiguration."""
         return {"size": self.machine.spec.memory}
+
+    @property
+    def boot_order(self) -> dict[str, Any]:
+        """As the protocol's BootConfiguration."""
+        order = self.machine.spec.boot_order
+        shown = {
+            "order": order.order,
+            "once": order.once,
+            "reboot-timeout": order.retry_milliseconds,
+            "menu": order.menu,
+            "splash-time": order.menu_milliseconds,
+            "strict": order.strict or None,
+        }
+        return {name: value for name, value in shown.items() if value is not None}
 
     @property
     def smp(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from varan.api.events import DeviceDeleted, DeviceUnplugGuestError
 from varan.devices import registry
+from varan.devices.bootindex import SETTING, check_free
 from varan.devices.bus import Bus, buses_below
 from varan.devices.environment import Environment
 from varan.devices.pluggable import PluggableDevice, defaults
@@ -106,6 +107,8 @@ class Peripherals:
             raise
 
     def _realize(self, device: PluggableDevice, bus: Bus | None) -> None:
+        if SETTING in device.settings:
+            check_free(device, device.settings[SETTING])
         if bus is not None:
             bus.plug(device, self._environment)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from varan.accel.base import Topology
 from varan.api.values import BlockdevOnError, PanicAction, RebootAction, ShutdownAction, WatchdogAction
+from varan.board.bootorder import BootOrder
 
 MIB = 1 << 20
 
@@ -171,6 +172,10 @@ class MachineSpec:
     accelerators: tuple[tuple[str, dict[str, str]], ...] = ()
     """Names with options in order of preference; empty means: the best sensible one."""
     boot: BootSpec = field(default_factory=BootSpec)
+    boot_order: BootOrder = field(default_factory=BootOrder)
+    """What firmware is told to boot from."""
+    firmware_files: tuple[tuple[str, bytes], ...] = ()
+    """Further files of the firmware configuration device: names and contents."""
     rtc: RtcSpec = field(default_factory=RtcSpec)
     acpi: bool = True
     """Power management, and tables that tell the guest of it."""

@@ -77,8 +77,26 @@ ERRORS = {
     "not 'pigeon'",
     "-overcommit mem-lock=on": "-overcommit mem-lock=on: mem-lock=on is not supported yet",
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
-    "-boot c": "-boot c: 'order' is not supported yet: firmware is not told what to boot from",
-    "-boot menu=on": "-boot menu=on: menu=on is not supported yet",
+    "-boot cc": "-boot cc: Boot device 'c' was given twice",
+    "-boot order=zz": "-boot order=zz: Invalid boot device 'z'",
+    "-boot e": "-boot e: Invalid boot device for PC: 'e'",
+    "-boot once=abcd": "-boot once=abcd: Too many boot devices for PC",
+    "-boot menu=maybe": "-boot menu=maybe: parameter 'menu' expects 'on' or 'off', not 'maybe' (column 6)",
+    "-boot splash-time=99999": (
+        "-boot splash-time=99999: splash-time is invalid, it should be a value between 0 and 65535"
+    ),
+    "-boot reboot-timeout=-2": (
+        "-boot reboot-timeout=-2: reboot-timeout is invalid, it should be a value between -1 and 65535"
+    ),
+    "-boot splash=a.bmp": (
+        "-boot splash=a.bmp: 'splash' is not supported yet: the machine has no display to show it on (column 8)"
+    ),
+    "-fw_cfg opt/x": "-fw_cfg opt/x: name, plus exactly one of file and string, are needed",
+    "-fw_cfg string=x": "-fw_cfg string=x: name, plus exactly one of file and string, are needed",
+    "-fw_cfg opt/x,file=/nowhere": "-fw_cfg opt/x,file=/nowhere: can't load /nowhere: No such file or directory",
+    "-fw_cfg opt/x,string=1 -fw_cfg opt/x,string=2": "-fw_cfg opt/x,string=2: duplicate fw_cfg file name: opt/x",
+    f"-fw_cfg {'n' * 56},string=1": f"-fw_cfg {'n' * 56},string=1: name too long (max. 55 char)",
+    "-fw_cfg o,gen_id=s": "-fw_cfg o,gen_id=s: 'gen_id' is not supported yet: no object makes such a file (column 10)",
     "-drive index=4": "-drive index=4: machine type does not support if=ide,bus=2,unit=0",
     "-drive unit=2": "-drive unit=2: unit 2 too big (max is 1)",
     "-drive bus=1,index=1": "-drive bus=1,index=1: index cannot be used with bus and unit",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from varan.api.values import BlockdevOnError, PanicAction, RebootAction, ShutdownAction, WatchdogAction
+from varan.board.bootorder import BootOrder
 from varan.cli.builder import Configuration
 from varan.cli.option import HelpRequested, UsageError
 from varan.cli.options import OPTIONS, parse_command_line
@@ -112,7 +113,22 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "append": [("-append 'a b,c' -kernel k", "machine.boot", BootSpec(kernel="k", append="a b,c"))],
     "bios": [("-bios b.bin", "machine.boot", BootSpec(firmware="b.bin"))],
     "demo": [("-demo", "machine.boot", BootSpec(demo=True))],
-    "boot": [("-boot strict=on,menu=off", "machine.boot", BootSpec())],
+    "boot": [
+        ("-boot dn", "machine.boot_order", BootOrder("dn")),
+        ("-boot strict=on,menu=off", "machine.boot_order", BootOrder(menu=False, strict=True)),
+        (
+            "-boot once=d -boot order=c,splash-time=5,reboot-timeout=-1",
+            "machine.boot_order",
+            BootOrder("c", "d", menu_milliseconds=5, retry_milliseconds=-1),
+        ),
+    ],
+    "fw_cfg": [
+        (
+            "-fw_cfg opt/a,string=x,,y -fw_cfg name=opt/b,string=",
+            "machine.firmware_files",
+            (("opt/a", b"x,y"), ("opt/b", b"")),
+        ),
+    ],
     "netdev": [
         (
             "-netdev user,id=n0,hostfwd=tcp::8022-:22,hostfwd=tcp::8080-:80",

@@ -196,13 +196,3 @@ def fold_global(builder: Builder, value: str) -> None:
     if not catalogue.has_setting(driver, property_name):
         builder.warnings.append(f"-global {value} has no effect: no device here has such a property")
     builder.globals.append((driver, property_name, text))
-
-
-def fold_boot(builder: Builder, value: str) -> None:
-    """-boot strict=on|off[,menu=off]"""
-    arguments = Arguments(value, "order")
-    for key in ("order", "once"):
-        arguments.refuse(key, "is not supported yet: firmware is not told what to boot from")
-    arguments.take_bool("strict")
-    take_off(arguments, "menu")
-    arguments.finish()

@@ -56,3 +56,20 @@ NAMES: dict[int, str] = {
     0x0C04: "Fibre channel controller",
     0x0C05: "SMBus",
 }
+
+FIRMWARE_NAMES: dict[int, str] = {
+    0x0100: "scsi",
+    0x0101: "ide",
+    0x0102: "fdc",
+    0x0104: "raid",
+    0x0200: "ethernet",
+    0x0300: "display",
+    0x0401: "sound",
+    0x0403: "sound",
+    0x0600: "host",
+    0x0601: "isa",
+    0x0604: "pci-bridge",
+    0x0700: "serial",
+    0x0C03: "usb",
+}
+"""What Open Firmware calls them (PCI Bus Binding to IEEE 1275, "Generic names")."""

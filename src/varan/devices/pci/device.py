@@ -13,6 +13,7 @@ from varan.devices.pci import address
 from varan.devices.pci import registers as r
 from varan.devices.pci.bar import Rom
 from varan.devices.pci.bus import PciBus
+from varan.devices.pci.classes import FIRMWARE_NAMES
 from varan.devices.pci.classes import NAMES as CLASS_NAMES
 from varan.devices.pci.function import PciFunction
 from varan.devices.pluggable import PluggableDevice
@@ -36,6 +37,11 @@ class PciDevice(PluggableDevice):
     )
     function: PciFunction
     _rom: bytes | None = None
+
+    @property
+    def firmware_name(self) -> str:
+        slot, number = divmod(self.function.devfn, address.FUNCTIONS)
+        return f"{_firmware_kind(self.function)}@{slot:x}" + (f",{number:x}" if number else "")
 
     def make_function(self, environment: Environment) -> PciFunction:
         """The function with its BARs and capabilities, not on a bus yet. Raises VaranError."""
@@ -86,6 +92,12 @@ class PciDevice(PluggableDevice):
 
     def parts(self) -> dict[str, Device[Any]]:
         return {"pci": self.function}
+
+
+def _firmware_kind(function: PciFunction) -> str:
+    code = function.register(r.CLASS_CODE + 1, 2)
+    vendor, device = function.register(r.VENDOR_ID, 2), function.register(r.DEVICE_ID, 2)
+    return FIRMWARE_NAMES.get(code, f"pci{vendor:x},{device:x}")
 
 
 def _ids(function: PciFunction, offset: int) -> str:

@@ -6,6 +6,7 @@ from varan.api.values import BlockdevOnError
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
+from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.virtio import blk_layout as b
 from varan.devices.virtio.backend import VirtioBackend
@@ -30,7 +31,7 @@ class VirtioBlkDevice(VirtioBackend):
     description = "virtio disk, on a virtio bus"
     properties = (
         Property("drive", "str", "Node name or ID of a block device to use as a backend", default=""),
-        Property("bootindex", "int32", "place in the order of what is booted, -1 for none", default=-1),
+        BOOTINDEX,
         Property("serial", "str", "serial number, up to 20 bytes", default=""),
         Property("logical_block_size", "size", "smallest unit of requests", default=b.SECTOR),
         Property("physical_block_size", "size", "unit that the disk writes well", default=b.SECTOR),
@@ -73,6 +74,10 @@ class VirtioBlkDevice(VirtioBackend):
         except BlockError as error:
             raise GenericError(str(error)) from None
         self._backend = backend
+
+    @property
+    def firmware_name(self) -> str:
+        return "disk@0,0"
 
     def _check_settings(self) -> None:
         """Raises GenericError for sizes that a disk cannot have."""

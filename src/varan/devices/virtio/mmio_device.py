@@ -52,6 +52,10 @@ class VirtioMmioDevice(SystemDevice):
         Property("irq", "uint32", "its global system interrupt, 0 for the next of 16 to 19", default=0),
     )
 
+    @property
+    def firmware_name(self) -> str:
+        return f"virtio-mmio@{self._base:016x}"
+
     def realize(self, environment: Environment, bus: Any) -> None:
         number = sum(isinstance(other, VirtioMmioDevice) for other in bus.devices)
         gsi = self.settings["irq"] or GSIS[number % len(GSIS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.net import VirtioNet
@@ -17,9 +18,13 @@ class VirtioNetDevice(VirtioBackend):
     type_name = "virtio-net-device"
     abstract = False
     description = "virtio network card, on a virtio bus"
-    properties = PROPERTIES
+    properties = (*PROPERTIES, BOOTINDEX)
     core: VirtioNet
     _card: NetCard | None = None
+
+    @property
+    def firmware_name(self) -> str:
+        return "ethernet-phy@0"
 
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)

@@ -161,7 +161,9 @@ def _shown(backend: type[PluggableDevice]) -> tuple[Property, ...]:
     """What a backend of this type adds to what every device has, for the device that it is in."""
     common = PluggableDevice.all_properties()
     return tuple(
-        one if one.setting else _passed_on(one) for name, one in backend.all_properties().items() if name not in common
+        one if one.setting and one.write is None else _passed_on(one)
+        for name, one in backend.all_properties().items()
+        if name not in common
     )
 
 
@@ -171,7 +173,9 @@ def _passed_on(one: Property) -> Property:
         one.name,
         one.type,
         one.description,
+        default=one.default,
         choices=one.choices,
+        setting=one.setting,
         parse=one.parse,
         read=(lambda device: read(device.backend)) if read is not None else None,
         write=(lambda device, value: write(device.backend, value)) if write is not None else None,
