@@ -64,10 +64,14 @@ async def test_the_bootindex_says_which_disk_starts_and_may_change(tmp_path: Pat
         await vm.serial.expect("I am one.", timeout=PATIENCE)
 
 
-async def test_a_disk_behind_a_bridge_or_without_pci_starts_too(tmp_path: Path) -> None:
+async def test_disks_of_all_kinds_start(tmp_path: Path) -> None:
     bridge = DeviceSpec("pci-bridge", "br", settings={"chassis_nr": 1})
     behind = DeviceSpec("virtio-blk-pci", bus="br", settings={"drive": "two", "bootindex": 1})
     async with machine(tmp_path, block("one"), bridge, behind) as vm:
+        await vm.start()
+        await vm.serial.expect("I am two.", timeout=PATIENCE)
+    ide = DeviceSpec("ide-hd", bus="ide.1", settings={"drive": "two", "bootindex": 1})
+    async with machine(tmp_path, block("one"), ide) as vm:
         await vm.start()
         await vm.serial.expect("I am two.", timeout=PATIENCE)
     without = DeviceSpec("virtio-blk-device", settings={"drive": "two", "bootindex": 1})

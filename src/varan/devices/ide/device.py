@@ -8,6 +8,7 @@ from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
 from varan.core.state import Device
+from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.ide import registers as r
 from varan.devices.ide.ata import AtaDisk
@@ -35,7 +36,7 @@ class IdeDevice(PluggableDevice):
     properties: ClassVar[tuple[Property, ...]] = (
         Property("unit", "uint32", "0 or 1, the first that is free unless given", default=_FREE),
         Property("drive", "str", "Node name or ID of a block device to use as a backend", default=""),
-        Property("bootindex", "int32", "place in the order of what is booted, -1 for none", default=-1),
+        BOOTINDEX,
         Property("serial", "str", f"serial number, up to {LONGEST_SERIAL} characters", default=""),
         Property("ver", "str", f"firmware revision, up to {LONGEST_REVISION} characters", default=FIRMWARE),
         Property("model", "str", f"name of the model, up to {LONGEST_MODEL} characters", default=""),
@@ -46,6 +47,10 @@ class IdeDevice(PluggableDevice):
     default_model: ClassVar[str] = ""
     core: IdeDrive[Any]
     _backend: BlockBackend | None = None
+
+    @property
+    def firmware_name(self) -> str:
+        return f"drive@{self.core.channel.number:x}/disk@{self.settings['unit']:x}"
 
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)
