@@ -13,7 +13,7 @@ from varan.api.values import BitmapSyncMode, JobType, MirrorSyncMode
 from varan.block import request, rewire
 from varan.block.base import BlockError, Data, ErrorKind, Node, Permission, Write
 from varan.block.dirty import DirtyBitmap
-from varan.block.jobs.base import CHUNK, BlockJob
+from varan.block.jobs.base import BUFFER, BlockJob
 from varan.block.jobs.chain import chain
 from varan.block.jobs.commit import RETRY_SECONDS
 from varan.block.jobs.transfer import TransferError, own_zeros, transfer, transfer_units
@@ -97,7 +97,7 @@ class BackupJob(BlockJob):
         for at, size in list(self._todo.areas(start, end)):
             if self._broken is None and not self.failed:
                 try:
-                    await self._copy(at, size, memoryview(bytearray(min(size, CHUNK))))
+                    await self._copy(at, size, memoryview(bytearray(min(size, BUFFER))))
                 except TransferError as failure:
                     self._broken = failure.error
                     self.wake()

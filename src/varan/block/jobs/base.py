@@ -31,7 +31,9 @@ from varan.jobs.job import Job
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2 << 20
+BUFFER = 4 << 20
+"""Bytes of memory that a job copies through."""
+CHUNK = 8 << 20
 """Most bytes that are copied in one step."""
 _SMALLEST = 1 << 16
 _READY = (JobStatus.READY, JobStatus.STANDBY)
@@ -61,7 +63,7 @@ class BlockJob(Job):
         self.edges: list[Edge] = []
         self.passed_over: BlockError | None = None
         """The last error that was ignored."""
-        self.buffer = memoryview(aligned(CHUNK))
+        self.buffer = memoryview(aligned(BUFFER))
         self._policies = {False: on_source_error, True: on_target_error}
         self._gate = Gate()
         self._bucket = Bucket(rate=float(speed))

@@ -14,7 +14,7 @@ from varan.api.values import JobStatus, JobType, MirrorSyncMode
 from varan.block import request, rewire
 from varan.block.base import BlockError, Data, ErrorKind, Node, Permission, Write
 from varan.block.dirty import DirtyBitmap
-from varan.block.jobs.base import CHUNK, BlockJob
+from varan.block.jobs.base import BUFFER, CHUNK, BlockJob
 from varan.block.jobs.chain import chain, check_hidden
 from varan.block.jobs.commit import RETRY_SECONDS, CommitTarget
 from varan.block.jobs.transfer import TransferError, own_zeros, transfer
@@ -108,7 +108,7 @@ class MirrorJob(BlockJob):
         unit = self._granularity
         start = offset - offset % unit
         end = min(offset + length + -(offset + length) % unit, self._dirty.size)
-        buffer = memoryview(bytearray(min(end - start, CHUNK)))
+        buffer = memoryview(bytearray(min(end - start, BUFFER)))
         try:
             await transfer(self._source, self._target, start, end - start, buffer, self._flags, self._own)
         except TransferError:

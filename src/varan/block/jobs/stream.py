@@ -7,9 +7,9 @@ from functools import partial
 from varan.api.values import JobType
 from varan.block import request, rewire
 from varan.block.base import BlockError, Data, Node, Permission, Write
-from varan.block.jobs.base import CHUNK, BlockJob
+from varan.block.jobs.base import BlockJob
 from varan.block.jobs.chain import chain, link, name_from
-from varan.block.jobs.transfer import TransferError
+from varan.block.jobs.transfer import TransferError, transfer
 from varan.block.jobs.watch import WatchNode
 from varan.block.request import backing_of
 
@@ -82,24 +82,14 @@ class StreamJob(BlockJob):
 
     async def _copy(self, at: int, length: int) -> int:
         """Copy what a guest has not written since it was looked at."""
-        top, buffer = self._top, self.buffer
+        top = self._top
         try:
             own = await top.block_status(at, length)
-            if own.flags & Data.ALLOCATED:
-                return own.length
-            length = min(own.length, CHUNK)
-            await request.read(top, at, [buffer[:length]])
         except BlockError as error:
             raise TransferError(error, writing=False) from error
-        try:
-            if request.is_zero(buffer[:length]):
-                await request.zero(top, at, length, Write.UNCHANGED)
-            else:
-                await request.write(top, at, [buffer[:length]], Write.UNCHANGED)
-        except BlockError as error:
-            raise TransferError(error, writing=True) from error
-        self.used(length)
-        return length
+        if not own.flags & Data.ALLOCATED:
+            self.used(await transfer(top, top, at, own.length, self.buffer, Write.UNCHANGED, detect_zeroes=True))
+        return own.length
 
     async def prepare(self) -> None:
         if not self.total:

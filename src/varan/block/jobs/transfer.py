@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -10,6 +11,9 @@ from varan.block import request
 from varan.block.base import BlockError, Data, Node, Write
 from varan.block.lazy import settled
 from varan.block.request import backing_of
+
+PIECE = 1 << 20
+"""Bytes that are read or written at once, where several are under way."""
 
 
 class TransferError(Exception):
@@ -29,45 +33,49 @@ async def transfer(
     buffer: memoryview,
     flags: Write = Write.NONE,
     own: Data = Data.ZERO | Data.ALLOCATED,
+    *,
+    detect_zeroes: bool = False,
 ) -> int:
     """Make `length` bytes from `offset` on in `target` what they are in `source`; how many went through memory.
 
-    One half of a large `buffer` is written while the other is filled. Known zeros are made, not copied, and not even
-    that where the target says `own` of them: zeros that come from below it may be others one day. Raises TransferError.
+    Pieces of a large `buffer` are written while others are filled. Known zeros are made, not copied, and not even that
+    where the target says `own` of them: zeros that come from below it may be others one day. `detect_zeroes`: zeros
+    that were read are made as well. Raises TransferError.
     """
     end, copied = offset + length, 0
-    halves = _halves(buffer) if length > len(buffer) // 2 else (buffer,)
-    turn = 0
-    writing: asyncio.Task[None] | None = None
+    pieces = _pieces(buffer, length)
+    under_way: deque[asyncio.Task[None]] = deque()
     try:
         while offset < end:
-            part = halves[turn]
-            step, zero = await _fetch(source, offset, end - offset, part)
-            if writing is not None:
-                await writing
-                writing = None
+            piece = pieces[0]
+            pieces.rotate(-1)
+            step, zero = await _fetch(source, offset, end - offset, piece)
+            zero = zero or (detect_zeroes and request.is_zero(piece[:step]))
             work: Coroutine[Any, Any, None]
             if zero:
                 work = _make_zero(target, offset, step, flags, own)
             else:
-                work = request.write(target, offset, [part[:step]], flags)
+                work = request.write(target, offset, [piece[:step]], flags)
                 copied += step
             offset += step
-            if offset < end and len(halves) > 1:
-                writing = asyncio.ensure_future(_told_apart(work))
-                turn = 1 - turn
-            else:
+            if len(pieces) == 1:
                 await _told_apart(work)
+                continue
+            under_way.append(asyncio.ensure_future(_told_apart(work)))
+            while len(under_way) >= len(pieces) or (under_way and offset >= end):
+                await under_way[0]
+                under_way.popleft()
     finally:
-        if writing is not None:
-            # It reads a buffer that will be used again.
-            await settled(writing)
+        for task in under_way:
+            # They read buffers that will be used again.
+            await settled(task)
     return copied
 
 
-def _halves(buffer: memoryview) -> tuple[memoryview, ...]:
-    middle = len(buffer) // 2
-    return buffer[:middle], buffer[middle:]
+def _pieces(buffer: memoryview, length: int) -> deque[memoryview]:
+    if length <= PIECE or len(buffer) < 2 * PIECE:
+        return deque([buffer])
+    return deque(buffer[at : at + PIECE] for at in range(0, len(buffer) // PIECE * PIECE, PIECE))
 
 
 async def _fetch(source: Node, offset: int, length: int, part: memoryview) -> tuple[int, bool]:
