@@ -61,19 +61,19 @@ class JobStarter:
     def __init__(self, graph: Graph, backends: Mapping[str, BlockBackend], manager: JobManager) -> None:
         self.graph = graph
         self._backends = backends
-        self._manager = manager
+        self.manager = manager
         self._change: Change | None = None
         """The transaction that the jobs are to be in. All that is concerned stands still already."""
 
     def within(self, change: Change) -> JobStarter:
         """The same for jobs that begin as parts of a transaction."""
-        starter = JobStarter(self.graph, self._backends, self._manager)
+        starter = JobStarter(self.graph, self._backends, self.manager)
         starter._change = change
         return starter
 
     def launch(self, jobs: Sequence[BlockJob], *, grouped: bool = False) -> None:
         """Let jobs that have begun do their work."""
-        self._manager.start(*jobs, grouped=grouped)
+        self.manager.start(*jobs, grouped=grouped)
 
     def there(self, device: str | None, node: str | None) -> list[Node]:
         """The medium of that device or the node of that name, if there is one."""
@@ -124,7 +124,7 @@ class JobStarter:
             if device not in self._backends:
                 raise GenericError("An explicit job ID is required for this node")
             id = device
-        self._manager.check_id(id)
+        self.manager.check_id(id)
         if any(job.id == id for job in self._with_us):
             raise GenericError(f"Job ID '{id}' already in use")
         return kind(
@@ -151,7 +151,7 @@ class JobStarter:
 
     def check_free(self, device: str, *nodes: Node) -> None:
         """Raise DeviceInUse when another job works on one of the nodes."""
-        for job in (*self._manager.jobs.values(), *self._with_us):
+        for job in (*self.manager.jobs.values(), *self._with_us):
             if isinstance(job, BlockJob) and job.nodes.intersection(map(unfiltered, nodes)):
                 reason = f"Node '{device}' is busy: block device is in use by block job: {job.kind.value}"
                 raise DeviceInUse(device, reason)
@@ -165,7 +165,7 @@ class JobStarter:
         try:
             async with rewire.quiet(self.graph, *job.nodes):
                 await job.begin()
-                self._manager.start(job)
+                self.manager.start(job)
         except BaseException:
             await job.abort()
             await job.clean()
@@ -355,7 +355,7 @@ class JobStarter:
         """
         source = self.node(device)
         self.check_free(device, source)
-        self._manager.check_id(id or device)
+        self.manager.check_id(id or device)
         below = {MirrorSyncMode.TOP: backing_of(source), MirrorSyncMode.NONE: source}.get(sync)
         if sync in (MirrorSyncMode.INCREMENTAL, MirrorSyncMode.BITMAP) or (existing and sync is MirrorSyncMode.TOP):
             below = None
