@@ -44,15 +44,12 @@ async def find(node: Node, name: str) -> DirtyBitmap:
 
 
 async def every(node: Node) -> AsyncIterator[DirtyBitmap]:
-    """All bitmaps of a node. Those that cannot be relied on say so. Raises BlockError."""
+    """All bitmaps of a node, the newest first. Those that cannot be relied on say so. Raises BlockError."""
+    recorded = list(node.recorder.bitmaps) if node.recorder is not None else []
     stored = _stored(node)
-    kept = stored.names if stored is not None else []
-    for name in kept:
+    others = [name for name in stored.names if name not in recorded] if stored is not None else []
+    for name in reversed([*others, *recorded]):
         yield await find(node, name)
-    if node.recorder is not None:
-        for name, bitmap in node.recorder.bitmaps.items():
-            if name not in kept:
-                yield bitmap
 
 
 def check(node: Node, bitmap: DirtyBitmap, *, change: bool = True, consistent: bool = True) -> None:
