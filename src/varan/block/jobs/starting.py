@@ -144,7 +144,7 @@ class JobStarter:
 
     def busy(self, node: Node) -> BlockJob | None:
         """The job that works on a node, if any."""
-        for job in self._manager.jobs.values():
+        for job in self.manager.jobs.values():
             if isinstance(job, BlockJob) and unfiltered(node) in job.nodes:
                 return job
         return None
