@@ -164,6 +164,7 @@ class JobStarter:
         self.check_free(device, *job.nodes)
         try:
             async with rewire.quiet(self.graph, *job.nodes):
+                self.check_free(device, *job.nodes)
                 await job.begin()
                 self.manager.start(job)
         except BaseException:
