@@ -105,8 +105,8 @@ class Builder:
     devices: list[DeviceSpec] = field(default_factory=list)
     disk_devices: list[DeviceSpec] = field(default_factory=list)
     """Devices that -drive asks for: they come behind those of -device."""
-    ide_devices: list[DeviceSpec] = field(default_factory=list)
-    """The same on the board's own controller: they come first, so that those of -device get what is left."""
+    board_disks: list[DeviceSpec] = field(default_factory=list)
+    """The same on the board's own controllers: they come first, so that those of -device get what is left."""
     compat_monitors: int = 0
     """Monitors made by -monitor and -qmp so far: they number their character devices."""
     globals: list[tuple[str, str, str]] = field(default_factory=list)
@@ -224,7 +224,7 @@ class Builder:
             objects=tuple(self.objects),
             blockdevs=tuple(self.blockdevs),
             drives=tuple(replace(drive, snapshot=self.snapshots.get(drive.id, self.snapshot)) for drive in self.drives),
-            devices=(*self.ide_devices, *self.devices, *self.disk_devices),
+            devices=(*self.board_disks, *self.devices, *self.disk_devices),
             monitors=tuple(self.monitors),
             autostart=self.autostart,
             globals=tuple(self.globals),

@@ -175,7 +175,7 @@ _BOOT = (
 _DISKS = (
     Option(
         "drive",
-        "[file=FILE][,if=ide|virtio|none][,format=FORMAT][,id=ID][,index=N|,bus=N,unit=N][,media=disk|cdrom]"
+        "[file=FILE][,if=ide|virtio|floppy|none][,format=FORMAT][,id=ID][,index=N|,bus=N,unit=N][,media=disk|cdrom]"
         "[,readonly=on|off][,cache=MODE]"
         "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,copy-on-read=on|off][,aio=KIND][,serial=TEXT]"
         "[,snapshot=on|off]"
@@ -183,15 +183,16 @@ _DISKS = (
         "[,stats-account-invalid=on|off][,stats-account-failed=on|off][,stats-intervals.0=SECONDS...][,option=value]...",
         Group.DISK,
         "A drive: the image FILE, and an IDE disk that shows it (with media=cdrom an optical drive, which may do "
-        "without FILE), with if=virtio a virtio disk; with if=none a -device uses it by ID. MODE is writeback (as "
-        "without it), none, writethrough, directsync or unsafe. rerror and werror say what "
-        "follows from failed reads and writes: the guest is told (report; as without rerror), it is not (ignore), or "
-        "the machine stops until cont tries again (stop; enospc: only for want of space, as without werror). LIMIT is "
-        "bps-total, bps-read, bps-write, iops-total, iops-read or iops-write, each also with -max and -max-length for "
-        "bursts, or iops-size (short: bps, bps_rd, iops_wr_max...); drives with the same group share it. What "
-        "query-blockstats tells: latencies of the last SECONDS (stats-intervals.1 for more), and with off idle times "
-        "without regard to requests that are invalid or that failed, whose own time does not count then. Further "
-        "options are those of the format and, as file.NAME, of what is below it; docs/block.md has them.",
+        "without FILE), with if=virtio a virtio disk, with if=floppy a floppy disk drive; with if=none a -device "
+        "uses it by ID. MODE is writeback (as without it), none, writethrough, directsync or unsafe. rerror and "
+        "werror say what follows from failed reads and writes: the guest is told (report; as without rerror), it "
+        "is not (ignore), or the machine stops until cont tries again (stop; enospc: only for want of space, as "
+        "without werror). LIMIT is bps-total, bps-read, bps-write, iops-total, iops-read or iops-write, each also "
+        "with -max and -max-length for bursts, or iops-size (short: bps, bps_rd, iops_wr_max...); drives with the "
+        "same group share it. What query-blockstats tells: latencies of the last SECONDS (stats-intervals.1 for "
+        "more), and with off idle times without regard to requests that are invalid or that failed, whose own time "
+        "does not count then. Further options are those of the format and, as file.NAME, of what is below it; "
+        "docs/block.md has them.",
         disks.fold_drive,
         repeatable=True,
     ),
@@ -211,6 +212,16 @@ _DISKS = (
         Group.DISK,
         "Optical drive with the image FILE: short for -drive index=2,media=cdrom,file=FILE.",
         disks.fold_cdrom,
+    ),
+    *(
+        Option(
+            f"fd{letter}",
+            "FILE",
+            Group.DISK,
+            f"Floppy disk drive {unit}: short for -drive if=floppy,index={unit},file=FILE.",
+            disks.fold_floppy(unit),
+        )
+        for unit, letter in enumerate("ab")
     ),
     Option(
         "snapshot",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 REFUSED: tuple[tuple[str, str | None, str], ...] = (
-    ("fda", "FILE", "floppy disks"),
-    ("fdb", "FILE", "floppy disks"),
     ("sd", "FILE", "memory cards"),
     ("mtdblock", "FILE", "flash devices"),
     ("pflash", "FILE", "flash devices"),

@@ -343,6 +343,18 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             (DriveSpec("none0", {"filename": "a"}), DriveSpec("none1", {"filename": "b"}, snapshot=True)),
         ),
     ],
+    "fda": [
+        ("-fda a,b", "machine.drives", (DriveSpec("floppy0", {"filename": "a,b"}),)),
+        (
+            "-fda a -drive if=floppy,id=x",
+            "machine.devices",
+            (
+                DeviceSpec("floppy", settings={"unit": "0", "drive": "floppy0"}),
+                DeviceSpec("floppy", settings={"unit": "1", "drive": "x"}),
+            ),
+        ),
+    ],
+    "fdb": [("-fdb a", "machine.devices", (DeviceSpec("floppy", settings={"unit": "1", "drive": "floppy1"}),))],
     "blockdev": [
         (
             "-blockdev qcow2,node-name=n,file.driver=file,file.filename=a",

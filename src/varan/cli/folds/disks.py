@@ -18,7 +18,6 @@ from varan.machine.spec import BlockdevSpec, DeviceSpec, DriveSpec
 INTERFACES = ("none", "virtio", "ide", "scsi", "floppy", "sd", "mtd", "pflash", "xen")
 _ABSENT = {
     "scsi": "SCSI controllers",
-    "floppy": "floppy disk controllers",
     "sd": "memory card readers",
     "mtd": "flash devices",
     "pflash": "flash devices",
@@ -37,6 +36,7 @@ _ACTIONS = ("ignore", "report", "stop")
 _BEARING_ERRORS = ("none", "virtio", "ide", "scsi")
 """Interfaces whose devices can wait for an error to be mended."""
 IDE_BUSES, IDE_UNITS = 2, 2
+FLOPPY_UNITS = 2
 _LIMITS = {
     **{
         f"{old}{suffix.replace('-', '_')}": f"{kind}{suffix}"
@@ -84,6 +84,16 @@ def fold_cdrom(builder: Builder, value: str) -> None:
     _add_drive(builder, Arguments(f"index=2,media=cdrom,file={file}"), f"-cdrom {value}")
 
 
+def fold_floppy(unit: int) -> Callable[[Builder, str], None]:
+    """-fda FILE and -fdb FILE: floppy disk drive number `unit`"""
+
+    def fold(builder: Builder, value: str) -> None:
+        file = value.replace(",", ",,")
+        _add_drive(builder, Arguments(f"if=floppy,index={unit},file={file}"), f"-fd{'ab'[unit]} {value}")
+
+    return fold
+
+
 def _add_drive(builder: Builder, arguments: Arguments, origin: str) -> None:
     for old, new in _SPELLINGS.items():
         if old in arguments and new in arguments:
@@ -109,11 +119,14 @@ def _add_drive(builder: Builder, arguments: Arguments, origin: str) -> None:
         builder.snapshots[spec.id] = snapshot
     if interface == "virtio":
         builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=origin))
+    elif interface == "floppy":
+        settings = {"unit": str(number), "drive": spec.id}
+        builder.board_disks.append(DeviceSpec("floppy", settings=settings, origin=origin))
     elif interface == "ide":
         bus, unit = divmod(number, IDE_UNITS)
         settings = {"drive": spec.id, "unit": str(unit)}
         driver = "ide-cd" if optical else "ide-hd"
-        builder.ide_devices.append(DeviceSpec(driver, bus=f"ide.{bus}", settings=settings, origin=origin))
+        builder.board_disks.append(DeviceSpec(driver, bus=f"ide.{bus}", settings=settings, origin=origin))
 
 
 def _number(builder: Builder, interface: str, arguments: Arguments) -> int:
@@ -134,8 +147,9 @@ def _number(builder: Builder, interface: str, arguments: Arguments) -> int:
         number = (bus or 0) * units
         while number in taken:
             number += 1
-    if units and number >= units * IDE_BUSES:
-        bus, unit = divmod(number, units)
+    most = {"ide": IDE_BUSES * IDE_UNITS, "floppy": FLOPPY_UNITS}.get(interface, number + 1)
+    if number >= most:
+        bus, unit = divmod(number, units) if units else (0, number)
         raise UsageError(f"machine type does not support if={interface},bus={bus},unit={unit}")
     return number
 
