@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -114,6 +115,11 @@ class AtaDisk(IdeDrive[AtaState]):
             self.fail(r.ABRT)
         else:
             handler(self)
+
+    @property
+    def reading(self) -> bool:
+        kind = TRANSFERS.get(self.state.command)
+        return self.state.phase == VERIFY or (kind is not None and not kind.write and self.state.phase != FLUSH)
 
     # Addresses (6.2)
 
@@ -371,7 +377,7 @@ class AtaDisk(IdeDrive[AtaState]):
         heads, sectors = self._translation()
         state.buffer = bytearray(
             identify_disk(
-                self.identity,
+                replace(self.identity, sectors=self.size),
                 heads=heads,
                 sectors=sectors,
                 multiple=state.multiple,

@@ -191,6 +191,17 @@ class AtapiDrive(IdeDrive[AtapiState]):
         except CheckCondition as condition:
             self.refuse(condition)
 
+    @property
+    def reading(self) -> bool:
+        return True
+
+    def is_guests_fault(self, failure: BlockError) -> bool:
+        return super().is_guests_fault(failure) or self._is_missing(failure)
+
+    def _is_missing(self, failure: BlockError) -> bool:
+        """Whether the medium has gone."""
+        return failure.kind is ErrorKind.NOT_FOUND and not self.backend.present
+
     # How packets end
 
     def finish(self) -> None:
@@ -302,7 +313,7 @@ class AtapiDrive(IdeDrive[AtapiState]):
             self.finish()
 
     def _unreadable(self, failure: BlockError) -> None:
-        missing = failure.kind is ErrorKind.NOT_FOUND and not self.backend.present
+        missing = self._is_missing(failure)
         self.refuse(mmc.absent(self) if missing else CheckCondition(mmc.MEDIUM_ERROR, mmc.UNREADABLE))
 
     def restored(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from varan.api.values import BlockdevOnError
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
@@ -19,6 +20,7 @@ from varan.devices.ide.identify import FIRMWARE, DiskIdentity, Labels
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError
 
+_ON_ERROR = tuple(policy.value for policy in BlockdevOnError)
 LONGEST_SERIAL, LONGEST_MODEL, LONGEST_REVISION = 20, 40, 8
 LARGEST_PHYSICAL = 2 << 20
 
@@ -42,6 +44,8 @@ class IdeDevice(PluggableDevice):
         Property("model", "str", f"name of the model, up to {LONGEST_MODEL} characters", default=""),
         Property("wwn", "uint64", "World Wide Name, 0 for none", default=0),
         Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
+        Property("rerror", "BlockdevOnError", "what to do about reads that fail", default="auto", choices=_ON_ERROR),
+        Property("werror", "BlockdevOnError", "what to do about writes that fail", default="auto", choices=_ON_ERROR),
         Property("share-rw", "bool", "others may write the image, too", default=False),
     )
     default_model: ClassVar[str] = ""
@@ -62,6 +66,8 @@ class IdeDevice(PluggableDevice):
             self.attach(backend, f"device '{self.id}'" if self.id else f"an {self.type_name}")
         except BlockError as error:
             raise GenericError(str(error)) from None
+        given = self.settings
+        backend.policy = backend.policy.but(BlockdevOnError(given["rerror"]), BlockdevOnError(given["werror"]))
         self._backend = backend
 
     def choose_backend(self, environment: Environment) -> BlockBackend:

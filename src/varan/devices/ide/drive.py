@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 
+from varan.api.values import BlockErrorAction
 from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, ErrorKind
@@ -91,6 +92,7 @@ class IdeDrive(Device[S], Generic[S]):
         self._token: object | None = None
         """The request to the back end that is under way; another one or None when it counts no more."""
         super().__init__()
+        backend.try_again = self.try_again
         self._power_on()
 
     # Reset
@@ -356,13 +358,36 @@ class IdeDrive(Device[S], Generic[S]):
         with self._lock:
             if token is self._token:
                 self._token = None
-                done(failure)
+                self._ended(failure, done)
                 self.channel.drive_interrupt()
         # An error leads to this frame, and the frame to guest memory: let both go.
         failure = None
 
+    def _ended(self, failure: BlockError | None, done: Done) -> None:
+        """A request is over; one that the back end's policy does not let go waits for `resume`."""
+        if failure is None or self.is_guests_fault(failure):
+            done(failure)
+            return
+        action = self.backend.decide(failure, is_read=self.reading)
+        if action is not BlockErrorAction.STOP:
+            done(failure if action is BlockErrorAction.REPORT else None)
+
+    def is_guests_fault(self, failure: BlockError) -> bool:
+        """Whether the host has done all that it can, so that there is nothing to mend."""
+        return failure.kind in (ErrorKind.INVALID, ErrorKind.UNSUPPORTED)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the request under way reads the medium."""
+        raise NotImplementedError
+
+    def try_again(self) -> None:
+        """The guest goes on: what has failed is to be done again. On the loop, without the lock."""
+        with self._lock:
+            self.resume()
+
     def resume(self) -> None:
-        """Guest time goes on: do again what a save or a stop has cut off."""
+        """Do again what a save, a stop or an error has cut off."""
         if self._token is None and self.state.phase in PENDING:
             self.proceed()
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.support.ide_driver import BUFFER, CommandError, IdeRig
 
+from varan.api.values import BlockdevOnError
+from varan.block.errorpolicy import ErrorPolicy
 from varan.core.state import decode, encode
 from varan.devices.ide import registers as r
 from varan.devices.ide.ata import AtaDisk, AtaState
@@ -339,8 +341,7 @@ async def test_two_disks_share_a_channel(rig: IdeRig, disk: AtaDisk, tmp_path: P
 
 
 async def test_a_bad_sector_is_reported_where_it_is(rig: IdeRig, path: Path) -> None:
-    faulty = {"file.inject-error.0.event": "read_aio", "file.inject-error.0.sector": 42}
-    await rig.add_disk({"driver": "raw", "file.driver": "blkdebug", "file.image.filename": str(path), **faulty})
+    await rig.add_disk(faulty(path, "read_aio"))
     for lba, code in ((40, 0x20), (42, 0xC8)):
         with pytest.raises(CommandError) as raised:
             if code == 0x20:
@@ -379,3 +380,62 @@ async def test_a_request_that_was_cut_off_is_done_again(rig: IdeRig, disk: AtaDi
     disk.resume()
     await rig.wait()
     assert bytes(rig.ram.view[BUFFER : BUFFER + 1024]) == bytes_of(path, 9, 2)
+
+
+def faulty(path: Path, event: str, once: bool = False) -> dict[str, Any]:
+    """Requests that touch sector 42 fail."""
+    rule = {"file.inject-error.0.event": event, "file.inject-error.0.sector": 42, "file.inject-error.0.once": once}
+    return {"driver": "raw", "file.driver": "blkdebug", "file.image.filename": str(path), **rule}
+
+
+@pytest.mark.parametrize(
+    ("code", "event"), [(0x20, "read_aio"), (0xC8, "read_aio"), (0x30, "write_aio"), (0xCA, "write_aio")]
+)
+async def test_an_error_that_stops_the_machine_is_tried_again(rig: IdeRig, path: Path, code: int, event: str) -> None:
+    disk = await rig.add_disk(faulty(path, event, once=True))
+    disk.backend.policy = ErrorPolicy(BlockdevOnError.STOP, BlockdevOnError.STOP)
+    errors: list[bool] = []
+    disk.backend.on_error = lambda backend, error, is_read, action: errors.append(is_read)
+    rig.describe((BUFFER, 512))
+    rig.put(r.DEVICE, r.LBA)
+    for offset, value in ((2, 1), (3, 42), (4, 0), (5, 0)):
+        rig.put(offset, value)
+    rig.put(r.COMMAND, code)
+    if code == 0x30:
+        rig.give(b"w" * 512)
+    rig.master.write(0, 1, 9 if code == 0xC8 else 1)
+    await rig.settle()
+    assert errors == [event == "read_aio"]
+    assert rig.status & r.BSY
+    saved = disk.save()
+    disk.load(saved)
+    disk.backend.retry()
+    await rig.wait()
+    if code == 0x20:
+        assert rig.take(512) == bytes_of(path, 42, 1)
+    elif code == 0xC8:
+        assert bytes(rig.ram.view[BUFFER : BUFFER + 512]) == bytes_of(path, 42, 1)
+    else:
+        await rig.command(r.FLUSH_CACHE)
+        assert bytes_of(path, 42, 1) == (b"w" if code == 0x30 else b"\0") * 512
+
+
+async def test_an_error_may_be_ignored(rig: IdeRig, path: Path) -> None:
+    disk = await rig.add_disk(faulty(path, "write_aio"))
+    disk.backend.policy = ErrorPolicy(BlockdevOnError.REPORT, BlockdevOnError.IGNORE)
+    before = bytes_of(path, 42, 1)
+    await rig.write(0x30, 42, bytes(512))
+    assert bytes_of(path, 42, 1) == before
+    disk.backend.policy = ErrorPolicy()
+    with pytest.raises(CommandError) as raised:
+        await rig.write(0x30, 42, bytes(512))
+    assert raised.value.error == r.ABRT
+
+
+async def test_a_disk_that_has_grown_says_so(rig: IdeRig, disk: AtaDisk, path: Path) -> None:
+    node = disk.backend.node
+    assert node is not None
+    await node.truncate(2 * SIZE, "off", exact=True)
+    _, words = await identify(rig)
+    assert words[100] == 2 * SECTORS
+    assert await rig.read(0x20, SECTORS, 1) == bytes(512)
