@@ -142,6 +142,7 @@ def address_of(callback: object) -> int:
     return ctypes.cast(callback, c_void_p).value or 0  # type: ignore[arg-type]
 
 
+@functools.cache
 def find() -> Path | None:
     """The library file of the installed wheel, None when there is none. Imports nothing."""
     spec = importlib.util.find_spec("unicorn")

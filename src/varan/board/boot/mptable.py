@@ -78,7 +78,8 @@ def _entries(apic_ids: Sequence[int], pci: Sequence[PciInterrupt]) -> list[bytes
         _INTERRUPT.pack(_INTERRUPT_ENTRY, _INT, _LEVEL_HIGH, _PCI_BUS, slot << 2 | pin, ioapic.RESET_ID, gsi)
         for slot, pin, gsi in pci
     ]
-    isa = [irq for irq in _ISA_INTERRUPTS if irq not in {one.gsi for one in pci}]
+    taken = {one.gsi for one in pci}
+    isa = [irq for irq in _ISA_INTERRUPTS if irq not in taken]
     entries += [_isa_interrupt(_INTERRUPT_ENTRY, _INT, irq, ioapic.RESET_ID, irq or TIMER_PIN) for irq in isa]
     entries.append(_isa_interrupt(_LOCAL_ENTRY, _EXTINT, 0, apic_ids[0], 0))
     entries.append(_isa_interrupt(_LOCAL_ENTRY, _NMI, 0, _ALL_APICS, 1))
