@@ -52,7 +52,8 @@ class Profile:
             return {"class": error.lasting_class, "desc": str(error)}
         kind = rich_class(error)
         desc = str(error) if kind is type(error) else kind.template.format(**error.data, message=error)
-        return {"class": kind.__name__, "desc": desc, "data": error.data}
+        name = error.class_name if kind is type(error) else kind.__name__
+        return {"class": name, "desc": desc, "data": error.data}
 
 
 LATEST = Profile()

@@ -32,8 +32,9 @@ from varan.api.values import (
 from varan.block import create
 from varan.commands import block_bitmaps, block_snapshots
 from varan.commands.transaction import transaction
-from varan.errors import DeviceNotFound, GenericError
+from varan.errors import DeviceNotFound, GenericError, QmpError
 from varan.machine.spec import DriveSpec
+from varan.qmp.profile import Profile
 
 SIZE = 1 << 20
 
@@ -125,3 +126,16 @@ async def test_actions_on_bitmaps_and_inside_of_images(disks: FakeMachine) -> No
     await transaction(disks, [remove])
     info = await block_snapshots.blockdev_snapshot_delete_internal_sync(disks, "d0", name="s")
     assert (info.id, info.name, info.vm_state_size) == ("1", "s", 0)
+
+
+async def test_errors_of_protocol_1_1_have_their_class(disks: FakeMachine) -> None:
+    rich = Profile.named("1.1")
+    for arguments, kind, data in (
+        ({"device": "nope"}, "DeviceNotFound", {"device": "nope"}),
+        ({"device": "d0", "format": "nope"}, "InvalidBlockFormat", {"name": "nope"}),
+        ({"device": "d0", "snapshot_file": "/nonexistent/s"}, "OpenFileFailed", {"filename": "/nonexistent/s"}),
+    ):
+        with pytest.raises(QmpError) as caught:
+            await block_snapshots.blockdev_snapshot_sync(disks, **{"snapshot_file": "s"} | arguments)
+        rendered = rich.render(caught.value)
+        assert (rendered["class"], rendered["data"]) == (kind, data)
