@@ -9,6 +9,9 @@ import pytest
 from tests.support.image_tools import qemu
 from tests.support.two_monitors import QEMU, VARAN, Commands, answers
 
+from varan.block import bitmaps, create
+from varan.block import open as open_image
+
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 SIZE = "4M"
@@ -225,3 +228,24 @@ async def test_answers_are_those_of_qemu(tmp_path: Path, commands: Commands) -> 
         found.append(_comparable(await answers(program, directory, DRIVES, commands)))
     for theirs, ours in zip(*found, strict=True):
         assert ours == theirs
+
+
+async def test_bitmaps_of_either_are_the_other_ones(tmp_path: Path) -> None:
+    path = tmp_path / "top.qcow2"
+    await create(str(path), 4 << 20, format="qcow2")
+    async with open_image(str(path)) as image:
+        bitmaps.add(image.node, "ours", granularity=65536, persistent=True)
+        await image.write(100_000, b"x" * 200_000)
+    drive = "if=none,id=d0,file=top.qcow2,format=qcow2"
+    commands: Commands = [
+        ("x-debug-block-dirty-bitmap-sha256", {"node": "d0", "name": "ours"}),
+        bitmap("add", "d0", "theirs", persistent=True, granularity=4096),
+        human('qemu-io d0 "write 1M 1"'),
+    ]
+    told = await answers(QEMU, tmp_path, [drive], commands)
+    async with open_image(str(path), read_only=True) as image:
+        ours, theirs = [await bitmaps.find(image.node, name) for name in ("ours", "theirs")]
+        assert list(ours.areas()) == [(65536, 4 * 65536), (1 << 20, 65536)]
+        assert list(theirs.areas()) == [(1 << 20, 4096)]
+        ours.clear(1 << 20, 65536)
+        assert bitmaps.sha256(ours) == told[0][2]["sha256"]

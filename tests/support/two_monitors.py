@@ -38,7 +38,7 @@ async def answers(program: str, directory: Path, drives: Sequence[str], commands
         return found
     finally:
         await client.disconnect()
-        process.kill()
+        process.terminate()
         await process.wait()
 
 
