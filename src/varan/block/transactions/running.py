@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from varan.block import rewire
 from varan.block.base import BlockError, Node
 from varan.block.jobs.starting import JobStarter
+from varan.block.lazy import settled
 from varan.block.transactions.change import Action, Change
 from varan.errors import GenericError
 
@@ -21,13 +23,20 @@ async def run(starter: JobStarter, *actions: Action, grouped: bool = False) -> N
             raise GenericError(
                 f"Action '{action.kind}' does not support Transaction property completion-mode = grouped"
             )
-    graph, change = starter.graph, Change()
+    await _flush_ahead(_concerned(starter, actions))
+    work = asyncio.get_running_loop().create_task(_carry_out(starter, actions, grouped))
+    # Whoever asked may go away: half of it is nothing that may be left.
+    await settled(work)
+    work.result()
 
-    def concerned() -> list[Node]:
-        return [node for action in actions for node in action.nodes(starter)]
 
-    await _flush_ahead(concerned())
-    async with rewire.quiet_above(graph, concerned):
+def _concerned(starter: JobStarter, actions: Sequence[Action]) -> list[Node]:
+    return [node for action in actions for node in action.nodes(starter)]
+
+
+async def _carry_out(starter: JobStarter, actions: Sequence[Action], grouped: bool) -> None:
+    change = Change()
+    async with rewire.quiet_above(starter.graph, lambda: _concerned(starter, actions)):
         try:
             for action in actions:
                 await action.prepare(starter.within(change), change)

@@ -107,6 +107,28 @@ async def test_grouped_backups_end_together(tmp_path: Path) -> None:
         assert not bitmap.busy
 
 
+async def test_whoever_asked_may_go_away(tmp_path: Path) -> None:
+    """Wherever a transaction is when its caller is cancelled, it comes to one of its two ends."""
+    for turns in range(0, 60, 4):
+        directory = tmp_path / str(turns)
+        directory.mkdir()
+        async with a_bench(directory, CHAIN) as bench:
+            root = bench.root
+            await bench.writer.turn()
+            actions = [AddBitmap("disk0", "b"), NewOverlay(bench.path("s.qcow2"), device="disk0", name="s")]
+            asked = asyncio.create_task(run(bench.starter, *actions, to_file(bench, "backup.qcow2", "j")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.wait([asked])
+            await bench.gone()
+            happened = bench.root is not root
+            assert happened == (bench.root.node_name == "s") == (directory / "s.qcow2").exists()
+            assert happened == bool(bench.seen("BLOCK_JOB_COMPLETED"))
+            await bench.writer.turn()
+            await bench.writer.check_all()
+
+
 async def test_only_jobs_end_together(tmp_path: Path) -> None:
     async with a_bench(tmp_path, CHAIN) as bench:
         with pytest.raises(GenericError, match="'block-dirty-bitmap-add' does not support Transaction property"):
