@@ -210,6 +210,8 @@ class FakeMachine:
 
     def retry(self) -> None:
         self.drives.retry()
+        for job in self.jobs.jobs.values():
+            job.guest_resumed()
 
     def start_clock(self) -> None:
         return

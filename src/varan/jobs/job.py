@@ -78,6 +78,9 @@ class Job(abc.ABC):
         """Whether the job takes a cancellation without force as a wish to end in a good state, and will."""
         return False
 
+    def guest_resumed(self) -> None:
+        """The guest was let go on: what stood still for an error is looked at as mended."""
+
     def announce_ready(self) -> None:
         """Events beside the status's own, here and below."""
 

@@ -273,6 +273,8 @@ class Machine:
     def retry(self) -> None:
         """Begin anew what disks failed to do and what has waited since."""
         self.drives.retry()
+        for job in self.jobs.jobs.values():
+            job.guest_resumed()
 
     def stop_clock(self) -> None:
         """Hold guest time."""

@@ -11,7 +11,16 @@ from tests.support.fake_machine import FakeMachine
 from tests.support.job_bench import SIZE, content_of, make_chain
 
 from varan.api.events import Event
-from varan.api.values import BlockdevBackup, DriveBackup, DriveMirror, JobStatus, MirrorSyncMode, NewImageMode
+from varan.api.values import (
+    BlockdevBackup,
+    BlockDeviceIoStatus,
+    BlockdevOnError,
+    DriveBackup,
+    DriveMirror,
+    JobStatus,
+    MirrorSyncMode,
+    NewImageMode,
+)
 from varan.commands import block_jobs as commands
 from varan.errors import BaseNotFound, BlockJobNotActive, DeviceInUse, GenericError, InvalidParameterValue, NodeNotFound
 from varan.machine.spec import DriveSpec
@@ -169,3 +178,23 @@ async def test_closing_a_machine_with_jobs_leaves_sound_images(disk: Disk) -> No
     await disk.machine.jobs.close()
     await disk.machine.drives.close()
     assert await content_of(disk.path("top.qcow2")) == disk.content
+
+
+async def test_cont_clears_what_made_a_job_stop_and_leaves_it_paused(machine: FakeMachine, tmp_path: Path) -> None:
+    await make_chain(tmp_path, ["base.raw", "top.qcow2"])
+    rule = {"event": "none", "iotype": "read", "errno": "ENOSPC", "sector": 2048, "once": True}
+    file = {"driver": "blkdebug", "image.filename": f"{tmp_path}/base.raw", "inject-error": [rule]}
+    source = {"filename": f"{tmp_path}/top.qcow2", "backing": {"driver": "raw", "file": file}}
+    await machine.drives.open(DriveSpec("d0", source, "qcow2"))
+    await commands.block_stream(machine, "d0", job_id="j", on_error=BlockdevOnError.STOP)
+    async with asyncio.timeout(10):
+        while not (await commands.query_block_jobs(machine))[0].paused:
+            await asyncio.sleep(0.005)
+    assert (await commands.query_block_jobs(machine))[0].io_status is BlockDeviceIoStatus.NOSPACE
+    machine.retry()
+    (job,) = await commands.query_block_jobs(machine)
+    assert (job.io_status, job.paused) == (BlockDeviceIoStatus.OK, True)
+    await commands.block_job_resume(machine, "j")
+    async with asyncio.timeout(10):
+        while await commands.query_block_jobs(machine):
+            await asyncio.sleep(0.005)

@@ -178,6 +178,10 @@ class BlockJob(Job):
         await super().pause_point()
         self.io_status = BlockDeviceIoStatus.OK
 
+    def guest_resumed(self) -> None:
+        # A job that an error stopped waits for its own resumption; only the status is cleared with the disks'.
+        self.io_status = BlockDeviceIoStatus.OK
+
     def set_speed(self, speed: int) -> None:
         """Another limit, at once. Raises GenericError."""
         self.check(JobVerb.SET_SPEED)
