@@ -182,7 +182,7 @@ async def test_closing_a_machine_with_jobs_leaves_sound_images(disk: Disk) -> No
 
 async def test_cont_clears_what_made_a_job_stop_and_leaves_it_paused(machine: FakeMachine, tmp_path: Path) -> None:
     await make_chain(tmp_path, ["base.raw", "top.qcow2"])
-    rule = {"event": "none", "iotype": "read", "errno": "ENOSPC", "sector": 2048, "once": True}
+    rule = {"event": "none", "iotype": "read", "errno": "ENOSPC", "once": True}
     file = {"driver": "blkdebug", "image.filename": f"{tmp_path}/base.raw", "inject-error": [rule]}
     source = {"filename": f"{tmp_path}/top.qcow2", "backing": {"driver": "raw", "file": file}}
     await machine.drives.open(DriveSpec("d0", source, "qcow2"))
