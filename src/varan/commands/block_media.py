@@ -46,7 +46,7 @@ def backend_of(machine: Machine, id: str) -> BlockBackend:
     raise GenericError("Device does not have a block device backend")
 
 
-def _check_free(machine: Machine, backend: BlockBackend) -> None:
+def check_free(machine: Machine, backend: BlockBackend) -> None:
     """Raise DeviceInUse when a job works on the medium."""
     if backend.node is not None:
         machine.drives.jobs(machine.jobs).check_free(backend.node.node_name, backend.node)
@@ -59,7 +59,7 @@ async def eject(machine: Machine, device: str | None = None, id: str | None = No
 
     backend, called = find_backend(machine, device, id)
     medium.check_removable(backend, called)
-    _check_free(machine, backend)
+    check_free(machine, backend)
     medium.open_tray(backend, called, force=bool(force))
     await medium.remove_medium(backend, called)
 
@@ -79,7 +79,7 @@ async def change(machine: Machine, device: str, target: str, arg: str | None = N
         target,
         format=arg,
         key_later=True,
-        check=lambda: _check_free(machine, backend),
+        check=lambda: check_free(machine, backend),
     )
 
 
@@ -110,7 +110,7 @@ async def blockdev_remove_medium(machine: Machine, id: str) -> None:
     from varan.block import medium
 
     backend = backend_of(machine, id)
-    _check_free(machine, backend)
+    check_free(machine, backend)
     await medium.remove_medium(backend, id)
 
 
@@ -149,5 +149,5 @@ async def blockdev_change_medium(
         format=format,
         read_only=_READ_ONLY[read_only_mode or BlockdevChangeReadOnlyMode.RETAIN],
         force=bool(force),
-        check=lambda: _check_free(machine, backend),
+        check=lambda: check_free(machine, backend),
     )

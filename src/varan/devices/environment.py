@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,6 +92,12 @@ class HostEnds(Protocol):
     def empty_drive(self) -> Any:
         """A block back end without a medium, for media to come."""
 
+    def drives_of(self, devices: Collection[Any]) -> list[str]:
+        """The names of the drives that these devices use."""
+
+    async def remove_drive(self, name: str) -> None:
+        """Close a drive. Raises VaranError when its medium cannot be flushed."""
+
     @property
     def network(self) -> Network:
         """The machine's network."""
@@ -124,6 +130,12 @@ class NoEnds:
     secrets = throttle_groups = None
 
     def empty_drive(self) -> Any:
+        raise VaranError("there are no drives")
+
+    def drives_of(self, devices: Collection[Any]) -> list[str]:
+        return []
+
+    async def remove_drive(self, name: str) -> None:
         raise VaranError("there are no drives")
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from varan.api.events import BlockIoError, DeviceTrayMoved, Event
-from varan.api.values import BlockErrorAction, IoOperationType
+from varan.api.values import BlockdevOnError, BlockErrorAction, IoOperationType
 from varan.errors import DeviceEncrypted, VaranError
 
 if TYPE_CHECKING:
@@ -95,6 +95,22 @@ class Drives:
             self.graph.disown(node)
         set_limits(self.throttle_groups, backend, spec.limits, spec.throttle_group)
         self.backends[spec.id] = backend
+
+    async def remove(self, name: str) -> None:
+        """Close a drive. A device that uses it stays, and finds no medium. Raises BlockError when data may be lost."""
+        from varan.block.errorpolicy import ErrorPolicy
+
+        backend = self.backends.pop(name)
+        if backend.user is None:
+            await backend.close()
+            return
+        backend.anonymous = True
+        self._nameless.append(backend)
+        # There is nothing any more that could be mended.
+        backend.policy = ErrorPolicy(BlockdevOnError.REPORT, BlockdevOnError.REPORT)
+        if backend.node is not None:
+            await backend.take_out()
+        await backend.close()
 
     def _prepare(self, backend: BlockBackend) -> None:
         backend.lock = self._lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from varan.block.crypto.secret import Secrets
@@ -37,6 +38,14 @@ class MachineEnds:
     def empty_drive(self) -> BlockBackend:
         """A block back end without a medium, for media to come."""
         return self._machine.drives.empty()
+
+    def drives_of(self, devices: Collection[Any]) -> list[str]:
+        """The names of the drives that these devices use."""
+        return [name for name, backend in self._machine.drives.backends.items() if backend.device in devices]
+
+    async def remove_drive(self, name: str) -> None:
+        """Close a drive. Raises VaranError when its medium cannot be flushed."""
+        await self._machine.drives.remove(name)
 
     def find_netdev(self, id: str) -> Netdev:
         """A network back end."""

@@ -175,18 +175,22 @@ class Peripherals:
                 await self._take_out(device)
 
     async def _take_out(self, device: PluggableDevice) -> None:
-        """Remove `device` and what sits on its own buses, and tell so."""
+        """Remove `device`, what sits on its own buses and the drives of both, and tell so."""
         for bus in buses_below(device):
             for other in reversed(bus.devices):
                 if other not in device.inner:
                     await self._take_out(other)
         gone = [(one.path, one.id) for one in (*device.inner, device)]
+        drives = self._environment.ends.drives_of((*device.inner, device))
         with self._environment.lock:
             self._unplug(device)
         device.unplugging = False
         self._patience.pop(device, None)
         try:
             await device.release()
+            # A drive that came for a device goes with it.
+            for drive in drives:
+                await self._environment.ends.remove_drive(drive)
         finally:
             for path, id in gone:
                 self._environment.emit(DeviceDeleted(path=path, device=id or UNSET))
