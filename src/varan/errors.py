@@ -143,8 +143,8 @@ class MediumPresent(GenericError):
 
     class_name = "GenericError"
 
-    def __init__(self, device: str) -> None:
-        super().__init__(f"There already is a medium in device '{device}'")
+    def __init__(self) -> None:
+        super().__init__("There already is a medium in the device")
 
 
 class InvalidBlockFormat(QmpError):

@@ -17,10 +17,15 @@ QEMU = "qemu-system-x86_64"
 Commands = Sequence[tuple[str, dict[str, Any]]]
 
 
-async def answers(program: str, directory: Path, drives: Sequence[str], commands: Commands) -> list[Any]:
-    """Each command's error or what it returns, and what followed; what QEMU's pauses of its own tell is left out."""
+async def answers(
+    program: str, directory: Path, drives: Sequence[str], commands: Commands, machine: Sequence[str] = ("-M", "none")
+) -> list[Any]:
+    """Each command's error or what it returns, and what followed; what QEMU's pauses of its own tell is left out.
+
+    `machine`: further options.
+    """
     path = directory / "qmp"
-    words = [program, "-M", "none", "-nodefaults", "-display", "none", "-qmp", f"unix:{path},server=on,wait=off"]
+    words = [program, *machine, "-nodefaults", "-display", "none", "-qmp", f"unix:{path},server=on,wait=off"]
     for drive in drives:
         words += ["-drive", drive]
     client = QMPClient("test")

@@ -150,7 +150,7 @@ def insert_medium(backend: BlockBackend, node: Node) -> None:
     if device is not None and device.has_tray and not device.tray_open:
         raise TrayClosed(backend.name, "Tray of the device is not open")
     if backend.node is not None:
-        raise MediumPresent(backend.name)
+        raise MediumPresent()
     backend.put_in(node)
     if device is not None and not device.has_tray:
         _load(backend, device, True)

@@ -153,8 +153,12 @@ class Drives:
         return self._anonymous(name, self._graph.node(name))
 
     def empty(self) -> BlockBackend:
-        """A back end for a device that was given none, for media to come."""
-        return self._anonymous("", None)
+        """A back end for a device that was given none, for media to come: read-only ones unless somebody says so."""
+        from varan.block.medium import Retained
+
+        backend = self._anonymous("", None)
+        backend.last_medium = Retained(read_only=True)
+        return backend
 
     def _anonymous(self, name: str, node: Node | None) -> BlockBackend:
         from varan.block.backend import BlockBackend

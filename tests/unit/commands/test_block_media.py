@@ -144,7 +144,7 @@ async def test_a_medium_moves_only_through_an_open_tray(
     taken = "Node 'm' is already in use"
     assert await refused(commands.blockdev_insert_medium(machine, "cdrom", "m"), GenericError) == taken
     await block_core.blockdev_add(machine, options | {"node-name": "n", "driver": "null-co"})
-    full = "There already is a medium in device 'cd0'"
+    full = "There already is a medium in the device"
     assert await refused(commands.blockdev_insert_medium(machine, "cdrom", "n"), GenericError) == full
     await refused(block_core.blockdev_del(machine, "m"), GenericError)
     await commands.blockdev_close_tray(machine, "cd0")
@@ -249,7 +249,7 @@ async def test_a_device_without_a_named_drive_is_named_by_its_id(
     await commands.blockdev_change_medium(machine, discs[2], id="cd9", format="raw")
     assert moves == [("", "cd9", True), ("", "cd9", False)]
     (backend,) = machine.drives
-    assert backend.length == 30 * SECTOR
+    assert (backend.length, backend.read_only) == (30 * SECTOR, True)
     await backend.detach()
 
 
