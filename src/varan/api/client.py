@@ -113,6 +113,7 @@ from .values import (
     KeyValue,
     KvmInfo,
     MachineInfo,
+    Memdev,
     MemoryInfo,
     MirrorCopyMode,
     MirrorSyncMode,
@@ -383,6 +384,14 @@ class Commands(abc.ABC):
         Returns: sizes in bytes
         """
         result: MemoryInfo = await self.call(COMMANDS["query-memory-size-summary"], None)
+        return result
+
+    async def query_memdev(self) -> list[Memdev]:
+        """List the memory backends.
+
+        Returns: one entry per backend
+        """
+        result: list[Memdev] = await self.call(COMMANDS["query-memdev"], None)
         return result
 
     async def query_current_machine(self) -> CurrentMachineParams:

@@ -45,6 +45,7 @@ from .values import (
     KeyValue,
     KvmInfo,
     MachineInfo,
+    Memdev,
     MemoryInfo,
     MirrorCopyMode,
     MirrorSyncMode,
@@ -713,6 +714,13 @@ COMMANDS: dict[str, CommandInfo] = {
         returns=MemoryInfo,
         since="2.11",
     ),
+    "query-memdev": CommandInfo(
+        "query-memdev",
+        "query_memdev",
+        returns=list[Memdev],
+        allow_preconfig=True,
+        since="2.1",
+    ),
     "query-current-machine": CommandInfo(
         "query-current-machine",
         "query_current_machine",
@@ -1207,6 +1215,8 @@ class Signatures(Protocol):
     async def inject_nmi(self) -> None: ...
 
     async def query_memory_size_summary(self) -> MemoryInfo: ...
+
+    async def query_memdev(self) -> list[Memdev]: ...
 
     async def query_current_machine(self) -> CurrentMachineParams: ...
 

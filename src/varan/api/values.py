@@ -292,6 +292,19 @@ class CpuS390State(enum.Enum):
     """a program is being loaded through it"""
 
 
+class HostMemPolicy(enum.Enum):
+    """How memory comes from the host's NUMA nodes."""
+
+    DEFAULT = "default"
+    """as the host likes"""
+    PREFERRED = "preferred"
+    """from the nodes named while they have some"""
+    BIND = "bind"
+    """from the nodes named and no others"""
+    INTERLEAVE = "interleave"
+    """from the nodes named in turn"""
+
+
 class CpuModelExpansionType(enum.Enum):
     """How a CPU model is spelled out."""
 
@@ -324,6 +337,12 @@ class ObjectType(enum.Enum):
 
     FILTER_DUMP = "filter-dump"
     """a capture of a network back end's frames"""
+    MEMORY_BACKEND_FILE = "memory-backend-file"
+    """host memory of a file"""
+    MEMORY_BACKEND_MEMFD = "memory-backend-memfd"
+    """host memory of a file that is in memory"""
+    MEMORY_BACKEND_RAM = "memory-backend-ram"
+    """host memory"""
     RNG_BUILTIN = "rng-builtin"
     """random bytes from the host's kernel (since 4.2)"""
     RNG_RANDOM = "rng-random"
@@ -1843,7 +1862,30 @@ class MemoryInfo(Output, kw_only=True):
     base_memory: UInt64 = field(name="base-memory")
     """bytes it started with"""
     plugged_memory: UInt64 | UnsetType = field(default=UNSET, name="plugged-memory")
-    """bytes plugged in since; absent where memory cannot be plugged"""
+    """bytes plugged in since"""
+
+
+class Memdev(Output, kw_only=True):
+    """A memory backend: host memory that a guest may get."""
+
+    id: str | UnsetType = UNSET
+    """the object's id (since 2.9)"""
+    size: UInt64
+    """bytes"""
+    merge: bool
+    """the host may merge equal pages"""
+    dump: bool
+    """it goes into core dumps"""
+    prealloc: bool
+    """the host gave all of it at once"""
+    share: bool
+    """other processes may map it (since 6.1)"""
+    reserve: bool | UnsetType = UNSET
+    """only what the host can promise (since 6.1)"""
+    host_nodes: list[UInt16] = field(name="host-nodes")
+    """the host's NUMA nodes that it comes from"""
+    policy: HostMemPolicy
+    """how it comes from these"""
 
 
 class CurrentMachineParams(Output, kw_only=True):
@@ -2071,12 +2113,77 @@ class ThrottleGroupProperties(Input, kw_only=True):
     """the limits"""
 
 
+class MemoryBackendProperties(Input, kw_only=True):
+    """Settings of host memory for guests."""
+
+    size: UInt64
+    """bytes"""
+    share: bool | UnsetType = UNSET
+    """other processes may map it too (default: false)"""
+    merge: bool | UnsetType = UNSET
+    """the host may merge equal pages (default: false)"""
+    dump: bool | UnsetType = UNSET
+    """it goes into core dumps (default: true)"""
+    prealloc: bool | UnsetType = UNSET
+    """the host gives all of it at once (default: false)"""
+    reserve: bool | UnsetType = UNSET
+    """only what the host can promise (default: true; since 6.1)"""
+    host_nodes: list[UInt16] | UnsetType = field(default=UNSET, name="host-nodes")
+    """NUMA nodes of the host that it comes from"""
+    policy: HostMemPolicy | UnsetType = UNSET
+    """how it comes from these (default: default)"""
+
+
+class MemoryBackendFileProperties(MemoryBackendProperties, kw_only=True):
+    """Settings of host memory that is a file's."""
+
+    mem_path: str = field(name="mem-path")
+    """the file, which is made where there is none; or a folder for one without a name"""
+    discard_data: bool | UnsetType = field(default=UNSET, name="discard-data")
+    """what is in the file is of no use afterwards (default: false)"""
+
+
+class MemoryBackendMemfdProperties(MemoryBackendProperties, kw_only=True):
+    """Settings of host memory of a file that is in memory. `share` is true unless given."""
+
+    seal: bool | UnsetType = UNSET
+    """its size cannot change (default: true)"""
+    hugetlb: bool | UnsetType = UNSET
+    """it has huge pages (default: false)"""
+    hugetlbsize: UInt64 | UnsetType = UNSET
+    """size of these, 0 for the host's usual one (default: 0)"""
+
+
 class FilterDumpObjectOptions(FilterDumpProperties, kw_only=True, tag_field="qom-type", tag="filter-dump"):
     """Describes a user-made object."""
 
     id: str
     """what it is called; it appears below /objects under this name"""
     qom_type: ClassVar[ObjectType] = ObjectType.FILTER_DUMP
+
+
+class MemoryBackendFileObjectOptions(MemoryBackendFileProperties, kw_only=True, tag_field="qom-type", tag="memory-backend-file"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.MEMORY_BACKEND_FILE
+
+
+class MemoryBackendMemfdObjectOptions(MemoryBackendMemfdProperties, kw_only=True, tag_field="qom-type", tag="memory-backend-memfd"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.MEMORY_BACKEND_MEMFD
+
+
+class MemoryBackendRamObjectOptions(MemoryBackendProperties, kw_only=True, tag_field="qom-type", tag="memory-backend-ram"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.MEMORY_BACKEND_RAM
 
 
 class RngBuiltinObjectOptions(Input, kw_only=True, tag_field="qom-type", tag="rng-builtin"):
@@ -3544,6 +3651,9 @@ CpuInfoFast: TypeAlias = (
 
 ObjectOptions: TypeAlias = (
     FilterDumpObjectOptions
+    | MemoryBackendFileObjectOptions
+    | MemoryBackendMemfdObjectOptions
+    | MemoryBackendRamObjectOptions
     | RngBuiltinObjectOptions
     | RngRandomObjectOptions
     | SecretObjectOptions

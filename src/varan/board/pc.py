@@ -81,6 +81,8 @@ class PcConfig:
     """What varies between PCs. `memory` is in bytes, a multiple of the page size."""
 
     memory: int
+    ram: GuestRam | None = None
+    """`memory` bytes that are somebody else's; None: the board makes them."""
     cpus: int = 1
     topology: Topology | None = None
     """None: all CPUs are cores of one socket."""
@@ -108,7 +110,7 @@ class Pc:
         self.environment = environment
         self.ports = environment.ports
         self.memory = environment.memory
-        self.ram = GuestRam(config.memory)
+        self.ram = config.ram or GuestRam(config.memory)
         self.low_memory, self.high_memory = self._map_memory()
         self.pm: Piix4Pm | None = None
         self.power: PowerManagement | None = None
@@ -402,5 +404,6 @@ class Pc:
             plugged.loaded()
 
     def close(self) -> None:
-        """Give the guest's memory back. No vCPU runs any more."""
-        self.ram.close()
+        """Give the guest's memory back, where it is the board's. No vCPU runs any more."""
+        if self.config.ram is None:
+            self.ram.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid as uuid_module
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from varan.accel.base import Topology
 from varan.board.bootorder import BootOrder
 from varan.cli import fdsets
 from varan.cli.option import UsageError
 from varan.cli.process import InheritedFd, ProcessSpec
+from varan.core.sizes import parse_size
 from varan.machine.spec import (
     MIB,
     Actions,
@@ -75,7 +77,11 @@ class Builder:
     name: str | None = None
     uuid: uuid_module.UUID | None = None
     machine: str = "pc"
-    memory: int = DEFAULT_MEMORY
+    memory: int | None = None
+    """Bytes; None: as many as the memory backend has, or DEFAULT_MEMORY."""
+    memory_backend: str | None = None
+    memory_settings: dict[str, Any] = field(default_factory=dict)
+    """Of the memory that is made where no backend is named."""
     topology: Topology = field(default_factory=Topology)
     cpu_model: str | None = None
     accelerators: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -129,6 +135,8 @@ class Builder:
         self._check_boot()
         self._check_chardevs()
         self._check_daemon()
+        if self.memory_backend is not None and "mem-path" in self.memory_settings:
+            raise UsageError("'-mem-path' can't be used together with '-machine memory-backend'")
         machine = fdsets.resolve(self._machine_spec(), self.process.inherited_fds)
         return Configuration(machine, self._process_spec(), tuple(self.warnings))
 
@@ -205,7 +213,9 @@ class Builder:
             name=self.name,
             uuid=self.uuid,
             machine=self.machine,
-            memory=self.memory,
+            memory=self.memory if self.memory is not None else self._memory_of_backend(),
+            memory_backend=self.memory_backend,
+            memory_settings=self.memory_settings,
             cpus=topology.cpus,
             topology=topology,
             cpu_model=self.cpu_model,
@@ -229,6 +239,14 @@ class Builder:
             autostart=self.autostart,
             globals=tuple(self.globals),
         )
+
+    def _memory_of_backend(self) -> int:
+        for made in self.objects:
+            if made.id == self.memory_backend:
+                size = made.settings.get("size")
+                found = parse_size(size) if isinstance(size, str) else size
+                return found if isinstance(found, int) else DEFAULT_MEMORY
+        return DEFAULT_MEMORY
 
     def _process_spec(self) -> ProcessSpec:
         draft = self.process

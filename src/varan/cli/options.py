@@ -64,10 +64,12 @@ _GENERAL = (
 _MACHINE = (
     Option(
         "machine",
-        "[type=]NAME[,accel=A[:B]...][,acpi=on|off][,hpet=on|off][,dump-guest-core=on|off]",
+        "[type=]NAME[,accel=A[:B]...][,acpi=on|off][,hpet=on|off][,memory-backend=ID][,mem-merge=on|off]"
+        "[,dump-guest-core=on|off]",
         Group.MACHINE,
         "The machine: `pc` or `none`; `help` lists them. `accel` names accelerators in order of preference. "
-        "acpi=off leaves power management and its tables out, hpet=off the high-precision event timers. With "
+        "acpi=off leaves power management and its tables out, hpet=off the high-precision event timers. "
+        "memory-backend takes the memory from that -object; with mem-merge=on the host may merge equal pages. With "
         "dump-guest-core=off a core dump of the process leaves the guest's memory out.",
         machine.fold_machine,
         aliases=("M",),
@@ -92,6 +94,14 @@ _MACHINE = (
         "The guest's memory: a number of MiB, or a size with a suffix k, M, G, T. 128 MiB unless given.",
         machine.fold_memory,
     ),
+    Option(
+        "mem-path",
+        "PATH",
+        Group.MACHINE,
+        "Take the guest's memory from a file: PATH, or one without a name in the folder PATH (huge pages).",
+        machine.fold_mem_path,
+    ),
+    Option("mem-prealloc", None, Group.MACHINE, "Have the host give all of it at once.", machine.fold_mem_prealloc),
     Option(
         "smp",
         "[cpus=]N[,sockets=N][,cores=N][,threads=N][,maxcpus=N]",

@@ -23,8 +23,6 @@ REFUSED: tuple[tuple[str, str | None, str], ...] = (
     ("virtfs", "OPTIONS", "shared folders"),
     ("tpmdev", "OPTIONS", "TPM devices"),
     ("numa", "OPTIONS", "NUMA nodes"),
-    ("mem-path", "PATH", "memory backends"),
-    ("mem-prealloc", None, "memory backends"),
     ("acpitable", "OPTIONS", "ACPI tables"),
     ("smbios", "OPTIONS", "SMBIOS tables"),
     ("option-rom", "FILE", "option ROMs"),

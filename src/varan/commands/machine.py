@@ -15,9 +15,11 @@ from varan.api.values import (
     CpuModelExpansionType,
     CpuModelInfo,
     CurrentMachineParams,
+    HostMemPolicy,
     HotpluggableCPU,
     KvmInfo,
     MachineInfo,
+    Memdev,
     MemoryInfo,
     NameInfo,
     SysEmuTarget,
@@ -28,6 +30,7 @@ from varan.api.values import (
 from varan.commands import cpumodels, dump
 from varan.commands.registry import handler
 from varan.commands.whole_file import WholeFile
+from varan.devices.backends.memory import MemoryBackend
 from varan.devices.balloon import Balloon
 from varan.errors import DeviceNotActive, GenericError, InvalidParameterValue, KVMMissingCap, Unsupported
 from varan.machine import machinetypes
@@ -153,7 +156,29 @@ async def inject_nmi(machine: Machine) -> None:
 @handler("query-memory-size-summary")
 async def query_memory_size_summary(machine: Machine) -> MemoryInfo:
     """Counted from what is mapped, not from what was asked for."""
-    return MemoryInfo(base_memory=machine.memory.ram_size)
+    return MemoryInfo(base_memory=machine.memory.ram_size, plugged_memory=0)
+
+
+@handler("query-memdev")
+async def query_memdev(machine: Machine) -> list[Memdev]:
+    """From the objects, the one that the machine made for itself among them."""
+    backends = [found for found in machine.tree.objects.children.values() if isinstance(found, MemoryBackend)]
+    return [_memdev(backend) for backend in backends]
+
+
+def _memdev(backend: MemoryBackend) -> Memdev:
+    given = backend.settings
+    return Memdev(
+        id=backend.name,
+        size=given["size"],
+        merge=given["merge"],
+        dump=given["dump"],
+        prealloc=given["prealloc"],
+        share=given["share"],
+        reserve=given["reserve"],
+        host_nodes=list(given["host-nodes"]),
+        policy=HostMemPolicy(given["policy"]),
+    )
 
 
 @handler("query-current-machine")

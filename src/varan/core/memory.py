@@ -14,23 +14,28 @@ import mmap
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from varan.core import hostmemory
 from varan.core.ports import Read, Write, all_ones
 
 PAGE_SIZE = 4096
-
-_MAP_NORESERVE = 0x4000
-"""Linux's value: memory the guest never touches needs no promise of swap. Python's mmap names it from 3.13 on."""
+CLEARED_AT_ONCE = 1 << 20
 
 
 class GuestRam:
-    """`size` bytes (a multiple of PAGE_SIZE) of zeroed, lazily allocated host memory."""
+    """`size` bytes (a multiple of PAGE_SIZE) of zeroed, lazily allocated host memory, or what `mapping` has.
 
-    def __init__(self, size: int, name: str = "ram") -> None:
+    `advice` (one of madvise's numbers) turns pages into zeros that cost nothing; None where nothing does that.
+    """
+
+    def __init__(
+        self, size: int, name: str = "ram", mapping: mmap.mmap | None = None, advice: int | None = mmap.MADV_DONTNEED
+    ) -> None:
         if size <= 0 or size % PAGE_SIZE:
             raise ValueError(f"{name}: {size} bytes is not a positive multiple of {PAGE_SIZE}")
         self.size = size
         self.name = name
-        self._mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        self._mapping = mapping if mapping is not None else hostmemory.anonymous(size)
+        self._advice = advice
         self._pin = ctypes.c_char.from_buffer(self._mapping)
         self.address = ctypes.addressof(self._pin)
         """Host address of the first byte."""
@@ -43,12 +48,20 @@ class GuestRam:
         Both are multiples of PAGE_SIZE. On hosts with larger pages, those that lie in the run only in part are zeroed.
         """
         first, end = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE, (offset + length) // mmap.PAGESIZE * mmap.PAGESIZE
-        if first >= end:
-            self.view[offset : offset + length] = bytes(length)
+        if first >= end or self._advice is None:
+            self._clear(offset, offset + length)
             return
-        self.view[offset:first] = bytes(first - offset)
-        self.view[end : offset + length] = bytes(offset + length - end)
-        self._mapping.madvise(mmap.MADV_DONTNEED, first, end - first)
+        self._clear(offset, first)
+        self._clear(end, offset + length)
+        try:
+            self._mapping.madvise(self._advice, first, end - first)
+        except OSError:  # huge pages that lie in the run only in part
+            self._clear(first, end)
+
+    def _clear(self, start: int, end: int) -> None:
+        for at in range(start, end, CLEARED_AT_ONCE):
+            stop = min(at + CLEARED_AT_ONCE, end)
+            self.view[at:stop] = bytes(stop - at)
 
     def close(self) -> None:
         """Give the memory back. Nothing may use it afterwards."""

@@ -63,6 +63,9 @@ ALIASES: dict[str, str] = {
 
 OBJECTS: dict[str, str] = {
     "filter-dump": "backends.filter_dump",
+    "memory-backend-file": "backends.memory",
+    "memory-backend-memfd": "backends.memory",
+    "memory-backend-ram": "backends.memory",
     "rng-builtin": "backends.rng",
     "rng-random": "backends.rng",
     "secret": "backends.secret",

@@ -94,6 +94,7 @@ def make(machine: Machine) -> Board:
     rtc = rtc_setting(spec.rtc.base, spec.rtc.clock, machine.host_clock.now(), utc_offset)
     config = PcConfig(
         memory=spec.memory,
+        ram=machine.ram,
         cpus=spec.cpus,
         topology=spec.topology,
         serial_ports=len(spec.serials),
@@ -107,9 +108,6 @@ def make(machine: Machine) -> Board:
         return Pc(config, machine.environment)
     except ValueError as error:
         raise VaranError(str(error)) from error
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else "more than any host has"
-        raise VaranError(f"the host has no {spec.memory >> 20} MiB for the guest: {why}") from error
 
 
 def boot_program(machine: Machine) -> BootProgram | None:

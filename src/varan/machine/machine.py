@@ -25,8 +25,10 @@ from varan.chardev.mux import Mux
 from varan.core.clock import HostClock, TimerQueue, VirtualClock
 from varan.core.events import EventBus
 from varan.core.input import Typist
-from varan.core.memory import MemorySpace
+from varan.core.memory import PAGE_SIZE, GuestRam, MemorySpace
 from varan.core.ports import PortSpace
+from varan.devices.backends.memory import MemoryBackend
+from varan.devices.backends.userobject import UserObject
 from varan.devices.environment import Environment, WakeCause
 from varan.errors import DeviceEncrypted, VaranError
 from varan.jobs.manager import JobManager
@@ -47,6 +49,8 @@ from varan.net.network import Network
 
 log = logging.getLogger("varan.machine")
 
+DEFAULT_MEMORY = "pc.ram"
+"""The object that the memory is from where the user named none."""
 NIL_UUID = uuid_module.UUID(int=0)
 
 
@@ -102,6 +106,10 @@ class Machine:
         self.command_line: Callable[[], list[CommandLineOptionInfo]] = list
         """Describes the options of the command line that this machine came from."""
         self.board: boards.Board
+        self.ram: GuestRam | None = None
+        """The guest's memory, where it has one."""
+        self.memory_backend: MemoryBackend | None = None
+        """The object that the memory is from."""
 
     def _make_machine_object(self) -> MachineObject:
         kind = machinetypes.find(self.spec.machine)
@@ -186,6 +194,8 @@ class Machine:
         if self.machine_object.has_cpus:
             self.accelerator = accelerators.choose(self.spec.accelerators)
             self._add_cpus(self.spec.cpu_model or self.accelerator.cpu_models()[0])
+        await self._add_objects(early=True)
+        self.ram = await self._find_memory()
         self.board = boards.make(self)
         for cpu, lapic in zip(self.cpu_objects, self.board.lapics, strict=True):
             cpu.add_child("lapic", lapic)
@@ -214,10 +224,38 @@ class Machine:
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)
 
-    async def _add_devices(self) -> None:
+    async def _add_objects(self, early: bool) -> None:
+        """Those that the board may need, or the others."""
         for made in self.spec.objects:
             with _blaming(made.origin):
-                await self.objects.add(made.kind, made.id, made.settings)
+                if self.objects.is_early(made.kind) == early:
+                    await self.objects.add(made.kind, made.id, made.settings)
+
+    async def _find_memory(self) -> GuestRam | None:
+        """The guest's memory, from the object that it is to come from. Raises VaranError."""
+        spec = self.spec
+        if not self.machine_object.has_cpus:
+            return None
+        if spec.memory_backend is None:
+            kind = "memory-backend-file" if "mem-path" in spec.memory_settings else "memory-backend-ram"
+            settings = {"size": spec.memory, "reserve": False, **spec.memory_settings}
+            backend: UserObject | None = await self.objects.add(kind, DEFAULT_MEMORY, settings)
+        else:
+            backend = self.objects.find(spec.memory_backend)
+        if not isinstance(backend, MemoryBackend):
+            raise VaranError(f"Memory backend '{spec.memory_backend}' not found")
+        if backend.settings["size"] % PAGE_SIZE:
+            raise VaranError(f"the size of memory backend '{backend.name}' is no multiple of {PAGE_SIZE}")
+        if backend.settings["size"] != spec.memory:
+            raise VaranError("Machine memory size does not match the size of the memory backend")
+        if backend.in_use:
+            raise VaranError(f"memory backend {backend.name} is used already")
+        backend.users += 1
+        self.memory_backend = backend
+        return backend.ram
+
+    async def _add_devices(self) -> None:
+        await self._add_objects(early=False)
         for blockdev in self.spec.blockdevs:
             with _blaming(blockdev.origin):
                 await self.drives.add_node(blockdev.options)
@@ -384,9 +422,9 @@ class Machine:
             await chardev.close()
         await self.peripherals.close()
         await self.drives.close()
-        await self.objects.close()
         if hasattr(self, "board"):
             self.board.close()
+        await self.objects.close()
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ class MachineObject(Object):
         Property("firmware", "string", "firmware image", read=lambda at: at.machine.spec.boot.firmware or ""),
         Property("boot", "BootConfiguration", "what firmware is told to boot from", read=lambda at: at.boot_order),
         Property("memory", "MemorySizeConfiguration", "bytes of memory", read=lambda at: at.memory),
+        Property("memory-backend", "link<memory-backend>", "where its memory is from", read=lambda at: at.memory_path),
         Property("smp", "SMPConfiguration", "number and arrangement of the CPUs", read=lambda at: at.smp),
         Property("accel", "string", "what runs the CPUs", read=lambda at: at.accel),
     )
@@ -38,6 +39,12 @@ class MachineObject(Object):
     def memory(self) -> dict[str, int]:
         """As the protocol's MemorySizeConfiguration."""
         return {"size": self.machine.spec.memory}
+
+    @property
+    def memory_path(self) -> str:
+        """Where the object is that the memory is from, empty without one."""
+        backend = self.machine.memory_backend
+        return backend.path if backend is not None else ""
 
     @property
     def boot_order(self) -> dict[str, Any]:

@@ -165,6 +165,10 @@ class MachineSpec:
     uuid: uuid_module.UUID | None = None
     machine: str = "pc"
     memory: int = 128 * MIB
+    memory_backend: str | None = None
+    """The object that the memory comes from; None: one is made, with the settings that follow."""
+    memory_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a `memory-backend-ram`, or with `mem-path` a `memory-backend-file`."""
     cpus: int = 1
     topology: Topology | None = None
     """None: all vCPUs are cores of one socket."""

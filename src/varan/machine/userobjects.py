@@ -36,6 +36,17 @@ class UserObjects:
             raise
         return made
 
+    def find(self, id: str) -> UserObject | None:
+        """The object called `id`, None when there is none."""
+        found = self._container.children.get(id)
+        return found if isinstance(found, UserObject) else None
+
+    @staticmethod
+    def is_early(kind: str) -> bool:
+        """Whether objects of this type come before the board. A type that does not exist never does."""
+        cls = registry.find_object(kind)
+        return cls is not None and cls.early
+
     async def remove(self, id: str) -> None:
         """Remove an object. Raises GenericError when there is none, or somebody uses it."""
         found = self._container.children.get(id)

@@ -77,6 +77,8 @@ ERRORS = {
     "not 'pigeon'",
     "-overcommit mem-lock=on": "-overcommit mem-lock=on: mem-lock=on is not supported yet",
     "-sandbox on": "-sandbox on: 'on' is not supported yet; only off is",
+    "-mem-path a -machine memory-backend=r": "'-mem-path' can't be used together with '-machine memory-backend'",
+    "-mem-path ''": "-mem-path : PATH is empty",
     "-boot cc": "-boot cc: Boot device 'c' was given twice",
     "-boot order=zz": "-boot order=zz: Invalid boot device 'z'",
     "-boot e": "-boot e: Invalid boot device for PC: 'e'",

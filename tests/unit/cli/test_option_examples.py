@@ -79,6 +79,13 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
         ("", "process.announce_accelerator", True),
     ],
     "enable-kvm": [("-enable-kvm", "machine.accelerators", (("kvm", {}),))],
+    "mem-path": [("-mem-path /dev/hugepages", "machine.memory_settings", {"mem-path": "/dev/hugepages"})],
+    "mem-prealloc": [
+        ("-mem-prealloc -machine mem-merge=on", "machine.memory_settings", {"prealloc": True, "merge": True}),
+        ("-object memory-backend-ram,id=r,size=2G -M memory-backend=r", "machine.memory_backend", "r"),
+        ("-object memory-backend-ram,id=r,size=2G -M memory-backend=r", "machine.memory", 2 << 30),
+        ("-object memory-backend-ram,id=r,size=2G -M memory-backend=r -m 64", "machine.memory", 64 << 20),
+    ],
     "m": [
         ("-m 256", "machine.memory", 256 * MIB),
         ("-m 1.5G", "machine.memory", 1536 * MIB),

@@ -19,7 +19,7 @@ from varan.machine.spec import MIB, RtcSpec
 PAGE = 4096
 MAX_CPUS = 255
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ABSENT_PARTS = ("usb", "vmport", "smm", "graphics", "mem-merge", "nvdimm", "hmat")
+_ABSENT_PARTS = ("usb", "vmport", "smm", "graphics", "nvdimm", "hmat")
 
 
 def fold_machine(builder: Builder, value: str) -> None:
@@ -39,6 +39,10 @@ def fold_machine(builder: Builder, value: str) -> None:
     dump = arguments.take_bool("dump-guest-core")
     if dump is not None:
         builder.process.dump_guest_memory = dump
+    merge = arguments.take_bool("mem-merge")
+    if merge is not None:
+        builder.memory_settings["merge"] = merge
+    builder.memory_backend = arguments.take("memory-backend") or builder.memory_backend
     acpi = arguments.take_bool("acpi")
     if acpi is not None:
         builder.acpi = acpi
@@ -93,6 +97,18 @@ def fold_memory(builder: Builder, value: str) -> None:
     if size < MIB:
         raise UsageError("too little memory: a machine needs at least 1 MiB")
     builder.memory = -(-size // PAGE) * PAGE
+
+
+def fold_mem_path(builder: Builder, value: str) -> None:
+    """-mem-path PATH"""
+    if not value:
+        raise UsageError("PATH is empty")
+    builder.memory_settings["mem-path"] = value
+
+
+def fold_mem_prealloc(builder: Builder, value: str) -> None:
+    """-mem-prealloc"""
+    builder.memory_settings["prealloc"] = True
 
 
 def fold_smp(builder: Builder, value: str) -> None:

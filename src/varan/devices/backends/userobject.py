@@ -16,6 +16,8 @@ class UserObject(Object):
     `await dispose()` gives it back.
     """
 
+    early: ClassVar[bool] = False
+    """Whether it is made before the board, which may need it."""
     interfaces: ClassVar[tuple[str, ...]] = ("user-creatable",)
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -86,7 +86,21 @@ async def info_registers(session: HmpSession, all: bool = False) -> str:
 @command("memory_size_summary", help="how much memory the guest has", group=INFO)
 async def memory_size_summary(session: HmpSession) -> str:
     """In bytes."""
-    return f"base memory: {(await handlers.query_memory_size_summary(session.machine)).base_memory}\n"
+    sizes = await handlers.query_memory_size_summary(session.machine)
+    return f"base memory: {sizes.base_memory}\nplugged memory: {sizes.plugged_memory}\n"
+
+
+@command("memdev", help="the memory backends", group=INFO)
+async def memdev(session: HmpSession) -> str:
+    """A line for each setting."""
+    lines = []
+    for backend in await handlers.query_memdev(session.machine):
+        lines += [f"memory backend: {backend.id}", f"  size:  {backend.size}"]
+        for name in ("merge", "dump", "prealloc", "share", "reserve"):
+            lines.append(f"  {name}: {'true' if getattr(backend, name) else 'false'}")
+        nodes = " ".join(map(str, backend.host_nodes))
+        lines += [f"  policy: {backend.policy.value}", f"  host nodes: {nodes}"]
+    return "".join(f"{line}\n" for line in [*lines, ""])
 
 
 @command("mtree", help="what is at which memory addresses and ports", group=INFO)
