@@ -61,9 +61,13 @@ class VirtioBlk(VirtioDevice[BlkState]):
         queue_size: int = 256,
         seg_max: int = 0,
         discard_granularity: int = b.SECTOR,
+        most_discarded: int = b.MOST_SECTORS,
+        most_zeroed: int = b.MOST_SECTORS,
+        merging: bool = True,
     ) -> None:
         """`post` runs something on the loop of the back end's graph. `features` are those of the queues, and the
-        block device's that an option can take away (F_DISCARD, F_WRITE_ZEROES, F_CONFIG_WCE)."""
+        block device's that an option can take away (F_DISCARD, F_WRITE_ZEROES, F_CONFIG_WCE).
+        `most_discarded` and `most_zeroed` are in sectors. `merging`: neighbours are done as one request."""
         self._backend = backend
         self._lock = lock
         self._post = post
@@ -71,6 +75,8 @@ class VirtioBlk(VirtioDevice[BlkState]):
         self._serial = serial.encode()[: b.ID_BYTES]
         self._seg_max = seg_max or queue_size - 2
         self._granularity = max(discard_granularity, shape.logical_block)
+        self._most_discarded, self._most_zeroed = most_discarded, most_zeroed
+        self._merging = merging
         self.inline = True
         """Whether transfers that need not wait are done on the vCPU's thread."""
         self._todo: list[BlkRequest] = []
@@ -100,6 +106,8 @@ class VirtioBlk(VirtioDevice[BlkState]):
             queues=len(self.queues),
             writeback=self.state.writeback,
             discard_granularity=self._granularity,
+            most_discarded=self._most_discarded,
+            most_zeroed=self._most_zeroed,
         )
 
     def write_config(self, offset: int, data: bytes) -> None:
@@ -197,7 +205,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
                 return
             todo, self._todo = self._todo, []
         self._batching = True
-        for run in merge(todo):
+        for run in merge(todo) if self._merging else [[request] for request in todo]:
             drive.start(self._perform(run))
         self._batching = False
         self._answer()
@@ -306,7 +314,7 @@ class VirtioBlk(VirtioDevice[BlkState]):
             if flags & ~(b.SEGMENT_UNMAP if zeroes else 0):
                 raise Refused(b.S_UNSUPP)
             offset, length = sector * b.SECTOR, count * b.SECTOR
-            if count > b.MOST_SECTORS or not self._within(offset, length):
+            if count > (self._most_zeroed if zeroes else self._most_discarded) or not self._within(offset, length):
                 self._backend.statistics.invalid(Kind.WRITE if zeroes else Kind.UNMAP)
                 raise Refused(b.S_IOERR)
             if zeroes:

@@ -40,8 +40,8 @@ SEGMENT = struct.Struct("<QII")
 SEGMENT_UNMAP = 1
 MOST_SEGMENTS = 16
 """Segments of one discard or write zeroes request."""
-MOST_SECTORS = (1 << 31) // SECTOR
-"""Sectors of one segment."""
+MOST_SECTORS = ((1 << 31) - 1) // SECTOR
+"""Sectors of one segment, unless a device allows fewer."""
 ID_BYTES = 20
 
 WRITEBACK_OFFSET = 32
@@ -67,7 +67,15 @@ def geometry(length: int) -> tuple[int, int, int]:
 
 
 def pack_config(
-    shape: DiskShape, length: int, *, most_buffers: int, queues: int, writeback: bool, discard_granularity: int
+    shape: DiskShape,
+    length: int,
+    *,
+    most_buffers: int,
+    queues: int,
+    writeback: bool,
+    discard_granularity: int,
+    most_discarded: int,
+    most_zeroed: int,
 ) -> bytes:
     """The configuration space (5.2.4)."""
     exponent = (shape.physical_block // shape.logical_block).bit_length() - 1
@@ -86,10 +94,10 @@ def pack_config(
         shape.opt_io // block,
         writeback,
         queues,
-        MOST_SECTORS,
+        most_discarded,
         MOST_SEGMENTS,
         discard_granularity // SECTOR,
-        MOST_SECTORS,
+        most_zeroed,
         MOST_SEGMENTS,
         1,
     )

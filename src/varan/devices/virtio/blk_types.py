@@ -17,6 +17,7 @@ from varan.errors import GenericError
 
 LARGEST_BLOCK = 2 << 20
 MOST_QUEUES = 64
+_SEG_MAX = 126
 _ON_ERROR = tuple(policy.value for policy in BlockdevOnError)
 _SWITCH = ("on", "off", "auto")
 _AUTO = 0xFFFFFFFF
@@ -52,6 +53,12 @@ class VirtioBlkDevice(VirtioBackend):
         Property("discard", "bool", "offer discards", default=True),
         Property("write-zeroes", "bool", "offer the writing of zeroes", default=True),
         Property("config-wce", "bool", "the guest may switch the write cache", default=True),
+        Property("max-discard-sectors", "uint32", "most that is discarded at once", default=b.MOST_SECTORS),
+        Property("max-write-zeroes-sectors", "uint32", "most that is zeroed at once", default=b.MOST_SECTORS),
+        Property("report-discard-granularity", "bool", "tell the guest of discard_granularity", default=True),
+        Property("request-merging", "bool", "do requests to neighbouring sectors as one", default=True),
+        Property("seg-max-adjust", "bool", "as many buffers a request as the queue takes, not 126", default=True),
+        Property("scsi", "bool", "not available: SCSI commands went with VIRTIO 1.0", default=False),
     )
     core: VirtioBlk
     _backend: BlockBackend | None = None
@@ -96,6 +103,14 @@ class VirtioBlkDevice(VirtioBackend):
             raise GenericError("a disk has up to 65535 cylinders, 255 heads and 255 sectors of a track")
         if not 1 <= given["num-queues"] <= MOST_QUEUES:
             raise GenericError(f"num-queues is from 1 to {MOST_QUEUES}")
+        granularity = given["discard_granularity"]
+        if granularity != _AUTO and granularity % logical:
+            raise GenericError("discard_granularity is a multiple of logical_block_size")
+        for name in ("max-discard-sectors", "max-write-zeroes-sectors"):
+            if not 1 <= given[name] <= b.MOST_SECTORS:
+                raise GenericError(f"{name} is from 1 to {b.MOST_SECTORS}, not {given[name]}")
+        if given["scsi"]:
+            raise GenericError("Please set scsi=off for virtio-blk devices in order to use virtio 1.0")
         size = given["queue-size"]
         if size & (size - 1) or not 4 <= size <= MOST_BUFFERS:
             raise GenericError(f"queue-size is a power of two from 4 to {MOST_BUFFERS}")
@@ -109,6 +124,8 @@ class VirtioBlkDevice(VirtioBackend):
         backend.policy = backend.policy.but(BlockdevOnError(given["rerror"]), BlockdevOnError(given["werror"]))
         switches = {"discard": b.F_DISCARD, "write-zeroes": b.F_WRITE_ZEROES, "config-wce": b.F_CONFIG_WCE}
         granularity = given["discard_granularity"]
+        if granularity == _AUTO or not given["report-discard-granularity"]:
+            granularity = b.SECTOR
         return VirtioBlk(
             environment.memory,
             backend,
@@ -119,7 +136,11 @@ class VirtioBlkDevice(VirtioBackend):
             features=self.ring_features | sum(bit for name, bit in switches.items() if given[name]),
             queues=given["num-queues"],
             queue_size=given["queue-size"],
-            discard_granularity=b.SECTOR if granularity == _AUTO else granularity,
+            seg_max=0 if given["seg-max-adjust"] else _SEG_MAX,
+            discard_granularity=granularity,
+            most_discarded=given["max-discard-sectors"],
+            most_zeroed=given["max-write-zeroes-sectors"],
+            merging=given["request-merging"],
         )
 
     def _shape(self, backend: BlockBackend) -> b.DiskShape:
