@@ -4,10 +4,12 @@ another backing file than the image names go with it.
 
 from __future__ import annotations
 
+import os
+
 from varan.block import registry
 from varan.block.base import Node
 from varan.block.graph import base_name
-from varan.block.naming import JSON_PREFIX, relative_to
+from varan.block.naming import JSON_PREFIX, local_path, relative_to
 from varan.block.options import json_name
 from varan.light import TYPE_CHECKING
 
@@ -49,9 +51,17 @@ def _backing(node: Node) -> dict[str, Any]:
     edge = node.children.get("backing")
     if edge is None:
         return {} if named is None else {"backing": None}
-    if named is not None and relative_to(base_name(node), named.filename) == reopening_name(edge.node):
+    if named is not None and _same(relative_to(base_name(node), named.filename), reopening_name(edge.node)):
         return {}
     return {"backing": _described(edge.node)}
+
+
+def _same(named: str | None, used: str) -> bool:
+    """Whether two names are of one file; one counts from an image's directory, the other from the process's."""
+    if named is None:
+        return False
+    paths = local_path(named), local_path(used)
+    return named == used or (None not in paths and len({os.path.abspath(path) for path in paths if path}) == 1)
 
 
 def _described(node: Node, *, backing: bool = True) -> dict[str, Any]:

@@ -72,3 +72,10 @@ async def test_a_change_deep_in_the_chain_changes_the_names_above(graph: Graph) 
     node = await graph.open({"driver": "qcow2", "file": file("top.qcow2"), "backing": mid})
     described = json.loads(reopening_name(node).removeprefix("json:"))
     assert described == {"driver": "qcow2", "file": file("top.qcow2"), "backing": mid}
+
+
+async def test_the_backing_file_may_count_from_the_image_or_from_the_process(graph: Graph, tmp_path: Path) -> None:
+    mid = {"driver": "qcow2", "file": file("mid.qcow2")}
+    top = str(tmp_path / "top.qcow2")
+    node = await graph.open({"driver": "qcow2", "file": file(top), "backing": mid})
+    assert reopening_name(node) == top
