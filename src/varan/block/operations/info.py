@@ -35,6 +35,9 @@ async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
         from varan.block.operations.qcow2_info import describe
 
         info |= await describe(node)
+    elif in_use and node.filtered is not None:
+        below = await image_info(node.filtered, in_use=True)
+        info |= {key: below[key] for key in ("cluster-size", "snapshots") if key in below}
     elif node.driver == "luks":
         from varan.block.formats.luks import LuksNode
 
