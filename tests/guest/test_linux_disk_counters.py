@@ -90,7 +90,9 @@ async def test_counters_are_those_of_the_guests_kernel(tmp_path: Path, format: s
     assert ours["discarded sectors"] == (0 if "NO-DISCARD" in text else 128)
     assert ours["flushes"] > begun["flushes"]
     assert stats.wr_highest_offset == 50 * 65536
-    assert not any(getattr(stats, f"{kind}_{what}_operations") for kind in ("failed", "invalid") for what in ("rd", "wr"))
+    assert not any(
+        getattr(stats, f"{kind}_{what}_operations") for kind in ("failed", "invalid") for what in ("rd", "wr")
+    )
     assert stats.idle_time_ns
     (recent,) = stats.timed_stats
     assert 0 < recent.min_wr_latency_ns <= recent.avg_wr_latency_ns <= recent.max_wr_latency_ns

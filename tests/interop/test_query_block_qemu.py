@@ -32,8 +32,11 @@ def file(name: str) -> dict[str, str]:
 
 
 DISK = "virtio-blk-pci,drive"
+GEOMETRY = "cyls=2,heads=16,secs=63"
+"""Without it QEMU looks for a partition table, so that a disk that copies on read is written to."""
 CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     "a chain": ("-drive", "if=virtio,file=top.qcow2,id=d0"),
+    "bitmaps": node("qcow2", "n0", file=file("bitmaps.qcow2")),
     "cache modes": (
         *("-drive", "if=none,file=plain.raw,format=raw,id=d0,readonly=on,cache=writethrough"),
         *("-drive", "if=none,file=base.raw,format=raw,id=d1,cache=unsafe,detect-zeroes=unmap,discard=unmap"),
@@ -62,10 +65,13 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
         *node("throttle", "n0", **{"throttle-group": "tg"}, file={"driver": "raw", "file": file("plain.raw")}),
         *("-device", f"{DISK}=n0"),
     ),
-    "copy on read": ("-drive", "if=virtio,file=top.qcow2,id=d0,copy-on-read=on"),
+    "copy on read": (
+        *("-drive", "if=none,file=top.qcow2,id=d0,copy-on-read=on,detect-zeroes=on"),
+        *("-device", f"{DISK}=d0,{GEOMETRY}"),
+    ),
     "a node that copies on read": (
         *node("copy-on-read", "n0", file={"driver": "qcow2", "file": file("top.qcow2")}),
-        *("-device", f"{DISK}=n0,id=vda"),
+        *("-device", f"{DISK}=n0,id=vda,{GEOMETRY}"),
     ),
     "a part of a file": node("raw", "n0", offset=65536, size=131072, file=file("plain.raw")),
     "nothing at all": node("null-co", "n0", size=65536, **{"read-zeroes": True}),
@@ -113,6 +119,9 @@ def images(tmp_path: Path) -> Callable[[str], Path]:
     ):
         img("create", "-q", "-f", "qcow2", "-b", backing, "-F", format, f"{origin}/{name}")
     img("snapshot", "-c", "before", f"{origin}/top.qcow2")
+    img("create", "-q", "-f", "qcow2", f"{origin}/bitmaps.qcow2", "1M")
+    img("bitmap", "--add", "-g", "32768", f"{origin}/bitmaps.qcow2", "b0")
+    img("bitmap", "--add", "--disable", f"{origin}/bitmaps.qcow2", "b1")
     key = ("--object", "secret,id=s,data=abc")
     encrypted = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
     img("create", "-q", "-f", "qcow2", *key, "-o", encrypted, f"{origin}/secret.qcow2", "1M")
@@ -174,26 +183,16 @@ OURS = {
 }
 
 
-def alike(name: str, command: str, given: Any, answer: Any) -> Any:
-    """An answer in one of the configurations, without what may differ there."""
-    if "copy" in name:
-        # QEMU looks for a partition table to guess the disk's geometry, so that the first cluster is copied.
-        answer = without(answer, "wr_highest_offset")
+def alike(command: str, given: Any, answer: Any) -> Any:
+    """An answer without what may differ."""
     if isinstance(answer, str):
         if given["command-line"].startswith("info block -n"):
-            return sorted(Alike().value(part) for part in answer.split("\r\n\r\n"))
+            return sorted(Alike().value(part).strip() for part in answer.split("\r\n\r\n"))
         return Alike().value(answer).strip()
     if command != "query-named-block-nodes" and "query-nodes" not in given:
         return Alike().value(answer)
     # QEMU has those first that had their name first, Varan those that were open first.
     return sorted((Alike().value(node) for node in answer), key=json.dumps)
-
-
-def without(value: Any, key: str) -> Any:
-    """`value` without a member, however deep it is."""
-    if isinstance(value, dict):
-        return {name: without(item, key) for name, item in value.items() if name != key}
-    return [without(item, key) for item in value] if isinstance(value, list) else value
 
 
 def same_nodes(name: str, command: str, given: dict[str, Any]) -> bool:
@@ -208,4 +207,4 @@ def test_disks_are_described_as_by_qemu(name: str, tmp_path: Path, images: Calla
     ours = answers(VARAN, images("ours"), CONFIGURATIONS[name])
     for (command, given), expected, found in zip(LINES, theirs, ours, strict=True):
         if same_nodes(name, command, given):
-            assert alike(name, command, given, found) == alike(name, command, given, expected), (command, given)
+            assert alike(command, given, found) == alike(command, given, expected), (command, given)
