@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from varan.api.values import BitmapSyncMode, MirrorSyncMode
-from varan.block import bitmaps
+from varan.block import bitmaps, rewire
 from varan.block.backend import BlockBackend
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.graph import Graph
@@ -69,6 +69,15 @@ class Disk:
             async with self.turn:
                 await self._write()
             await asyncio.sleep(0.0005)
+
+    async def put_away(self, graph: Graph) -> None:
+        """Store what the image has to store, and take it out again."""
+        async with self.turn:
+            await self.backend.detach()
+            async with rewire.quiet(graph, self.image):
+                await rewire.reopen(graph, self.image, read_only=True)
+                await rewire.reopen(graph, self.image, read_only=False)
+            self.backend.attach(f"device '{self.name}'", write=True)
 
     async def _write(self) -> None:
         chance, backend = self._chance, self.backend
@@ -138,12 +147,14 @@ class Monitor:
             disk.kept.append(name)
 
     async def bitmaps(self) -> None:
-        """Bitmaps come, change and go; an image is put away with its bitmaps when an overlay takes its place."""
+        """Bitmaps come, change and go; an image is put away with its bitmaps, and when an overlay takes its place."""
         disk, chance = self._chance.choice(self._disks), self._chance
         if not bitmaps.is_taken(disk.image, "b"):
             async with disk.turn:
                 await self._run(AddBitmap(disk.name, "b", granularity=4096, persistent=True))
                 say(disk.number, "recording", disk.image.filename)
+        elif chance.random() < 0.3:
+            await disk.put_away(self._starter.graph)
         elif chance.random() < 0.3 and disk.count < MOST:
             async with disk.turn:
                 say(disk.number, "closing")
