@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from varan.api.values import BlockDeviceIoStatus, BlockErrorAction
 from varan.block import request
@@ -24,6 +24,8 @@ from varan.block.statistics import FLUSH, READ, UNMAP, WRITE, BlockStatistics, K
 
 if TYPE_CHECKING:
     from varan.block.throttle_group import ThrottleMember
+
+T = TypeVar("T")
 
 SLOW = 50_000_000
 """Nanoseconds: a write to the host's memory that takes longer had to wait."""
@@ -340,6 +342,11 @@ class BlockBackend:
     async def flush(self) -> None:
         """Put what was written on stable storage. Raises BlockError."""
         await self._tracked(FLUSH, 0, 0, 1, _flush)
+
+    async def perform(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        """Do something else with the medium, as a request of its own. Raises BlockError."""
+        async with self._gate:
+            return await work(self._medium())
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. Whoever sends requests does not send more meanwhile."""

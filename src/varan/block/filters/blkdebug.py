@@ -97,6 +97,11 @@ class BlkdebugNode(PassingNode):
                 go.set_result(None)
         return bool(waiting)
 
+    @property
+    def suspends(self) -> bool:
+        """Whether any request is."""
+        return bool(self._suspended)
+
     def is_suspended(self, tag: str) -> bool:
         """Whether a request stopped at `tag`."""
         return tag in self._suspended

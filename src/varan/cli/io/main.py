@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from varan.block.shell.session import Defaults, Session
+from varan.block.shell.words import Words
 from varan.cli.img.common import IMAGE_OPTS, OBJECT, SHARE
 from varan.cli.img.grammar import Flag, Line, option_rows, parse
 from varan.cli.img.images import image_options, secrets
 from varan.cli.img.process import run_process
-from varan.cli.io import opening
-from varan.cli.io.session import PROGRAM, Defaults, Session
-from varan.cli.io.words import Words
+from varan.cli.io import opening, process
 from varan.cli.message import complain
 from varan.cli.option import HelpRequested, UsageError
 from varan.errors import VaranError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import NoReturn
 
+PROGRAM = "varan-io"
 PROMPT = "qemu-io> "
 FLAGS = (
     Flag("cmd", ("-c", "--cmd"), "do this command; may be given often", "COMMAND"),
@@ -69,6 +70,7 @@ def _run(line: Line) -> int:
     if len(line.operands) > 1:
         raise UsageError(f"one file at most is expected; {line.operands[1]} is too much")
     session = Session(_defaults(line), secrets(line.all("object")))
+    session.learn((*opening.COMMANDS, *process.COMMANDS))
     try:
         if line.operands:
             _open(session, line)

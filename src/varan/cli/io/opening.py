@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from varan.block.base import BlockError, OpenOptions
 from varan.block.graph import Source
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session
 from varan.cli.img.common import check_cache_mode
 from varan.cli.img.images import guessed_raw, image_options
-from varan.cli.io import words as w
-from varan.cli.io.session import PROGRAM, Command, Session
 from varan.cli.message import complain
 
 _DISCARD = {"ignore": False, "off": False, "unmap": True, "on": True}
@@ -44,7 +44,7 @@ def open_image(session: Session, source: Source, options: OpenOptions, format: s
         raise BlockError(error.kind, f"can't open{f' device {name}' if name else ''}: {text}") from error
     node = session.image
     if node.options.probed and node.driver == "raw" and not node.read_only:
-        complain(PROGRAM, f"warning: {guessed_raw(node.filename)}")
+        complain(session.program, f"warning: {guessed_raw(node.filename)}")
 
 
 def _open(session: Session, words: list[str]) -> None:

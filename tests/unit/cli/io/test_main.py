@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.image_programs import varan_io
 
-from varan.cli.io.session import Session
+from varan.block.shell.session import Session
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from varan.block.base import BlockError
-from varan.block.request import discard, truncate
-from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session, request_words
+from varan.block.request import discard
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session, request_words
 
 
 def _flush(session: Session, words: list[str]) -> None:
-    session.drive(session.image.flush())
+    session.drive(session.requests.flush())
 
 
 def _discard(session: Session, words: list[str]) -> None:
@@ -21,19 +21,19 @@ def _discard(session: Session, words: list[str]) -> None:
     offset, length = map(w.number, parsed.operands)
     started = time.perf_counter()
     try:
-        session.drive(discard(session.image, offset, length))
+        session.drive(discard(session.requests, offset, length))
     except BlockError as error:
         raise w.CommandError(f"discard failed: {request_words(error)}") from error
     if "q" not in parsed.flags:
         seconds = time.perf_counter() - started
-        print(w.report("discard", offset, length, length, seconds, terse="C" in parsed.flags))
+        session.say(w.report("discard", offset, length, length, seconds, terse="C" in parsed.flags))
 
 
 def _truncate(session: Session, words: list[str]) -> None:
     parsed = w.parse("truncate", words, "", "m")
     if len(parsed.operands) != 1:
         raise w.BadWordsError("truncate: a size is expected")
-    session.drive(truncate(session.image, w.number(parsed.operands[0]), parsed.values.get("m", "off"), exact=False))
+    session.resize(w.number(parsed.operands[0]), parsed.values.get("m", "off"))
 
 
 COMMANDS = (
@@ -47,6 +47,7 @@ COMMANDS = (
         None,
         " -C, -- numbers only: bytes,ops,time,bytes/sec,ops/sec\n -q, -- do not report",
         aliases=("d",),
+        writes=True,
     ),
     Command(
         "truncate",
@@ -57,5 +58,6 @@ COMMANDS = (
         3,
         " -m, -- preallocation mode: off, metadata, falloc or full",
         aliases=("t",),
+        writes=True,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from varan.cli.io import words as w
+from varan.block.shell import words as w
 
 
 def test_options_and_operands() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from varan.block.base import BlockError
-from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session, system_words
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session, system_words
 from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _remove_break(session: Session, words: list[str]) -> None:
     if words[0] in session.breaks:
         session.breaks.remove(words[0])
     if suspended:
-        print(f"blkdebug: Resuming request '{words[0]}'")
+        session.say(f"blkdebug: Resuming request '{words[0]}'")
     session.turn()
 
 
@@ -47,7 +47,7 @@ def _resume(session: Session, words: list[str]) -> None:
         _blkdebug(session, "Could not resume request").resume(words[0])
     except BlockError as error:
         raise w.CommandError(f"Could not resume request: {system_words(error)}") from error
-    print(f"blkdebug: Resuming request '{words[0]}'")
+    session.say(f"blkdebug: Resuming request '{words[0]}'")
     session.turn()
 
 

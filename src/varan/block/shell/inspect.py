@@ -6,8 +6,8 @@ from varan.block.base import Data, Node
 from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.operations.info import image_info
 from varan.block.operations.text import nested
-from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session
 from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SECTOR = 512
 
 
 def _length(session: Session, words: list[str]) -> None:
-    print(w.amount(session.image.length))
+    session.say(w.amount(session.image.length))
 
 
 async def _areas(node: Node, offset: int, length: int) -> AsyncIterator[tuple[int, int, bool]]:
@@ -45,14 +45,14 @@ def _alloc(session: Session, words: list[str]) -> None:
     async def total() -> int:
         return sum([length async for _, length, allocated in _areas(node, offset, count) if allocated])
 
-    print(f"{session.drive(total())}/{count} bytes allocated at offset {w.amount(offset)}")
+    session.say(f"{session.drive(total())}/{count} bytes allocated at offset {w.amount(offset)}")
 
 
 def _map(session: Session, words: list[str]) -> None:
     async def show() -> None:
         async for start, length, allocated in _areas(session.image, 0, session.image.length):
             word = "    allocated" if allocated else "not allocated"
-            print(f"{w.amount(length)} ({length:#x}) bytes {word} at offset {w.amount(start)} ({start:#x})")
+            session.say(f"{w.amount(length)} ({length:#x}) bytes {word} at offset {w.amount(start)} ({start:#x})")
 
     session.drive(show())
 
@@ -60,12 +60,12 @@ def _map(session: Session, words: list[str]) -> None:
 def _info(session: Session, words: list[str]) -> None:
     node = session.image
     info = session.drive(image_info(node))
-    print(f"format name: {node.driver}")
+    session.say(f"format name: {node.driver}")
     specific = info.get("format-specific")
-    print(f"cluster size: {w.amount(info.get('cluster-size', 0))}")
-    print(f"vm state offset: {w.amount(node.vmstate_offset if isinstance(node, Qcow2Node) else 0)}")
+    session.say(f"cluster size: {w.amount(info.get('cluster-size', 0))}")
+    session.say(f"vm state offset: {w.amount(node.vmstate_offset if isinstance(node, Qcow2Node) else 0)}")
     if specific:
-        print("\n".join(["Format specific information:", *nested(specific["data"], 1)]))
+        session.say("\n".join(["Format specific information:", *nested(specific["data"], 1)]))
 
 
 COMMANDS = (

@@ -7,8 +7,8 @@ import time
 from varan.block.base import BlockError, Node, Write
 from varan.block.operations.zeros import first_difference
 from varan.block.request import read, write, zero
-from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session, request_words
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session, request_words
 from varan.light import TYPE_CHECKING, field, record
 
 if TYPE_CHECKING:
@@ -86,17 +86,17 @@ async def _read(session: Session, request: Request, name: str) -> None:
     started = time.perf_counter()
     try:
         if "b" in request.flags:
-            await _vm_state(session.image, "read", request.offset, _views(data, request.lengths))
+            await _vm_state(session.requests, "read", request.offset, _views(data, request.lengths))
         else:
-            await _read_checked(session.image, request, data)
+            await _read_checked(session.requests, request, data)
     except BlockError as error:
         raise w.CommandError(f"{name.replace('aio_read', 'readv')} failed: {request_words(error)}") from error
     seconds = time.perf_counter() - started
-    wrong = _verify(request, data)
+    wrong = _verify(session, request, data)
     if "q" not in request.flags:
         if "v" in request.flags:
-            print(w.dump(data, request.offset))
-        print(w.report("read", request.offset, len(data), len(data), seconds, terse="C" in request.flags))
+            session.say(w.dump(data, request.offset))
+        session.say(w.report("read", request.offset, len(data), len(data), seconds, terse="C" in request.flags))
     if wrong and not name.startswith("aio_"):
         session.failed = True
 
@@ -105,7 +105,7 @@ async def _read_checked(node: Node, request: Request, data: bytearray) -> None:
     await read(node, request.offset, _views(data, request.lengths))
 
 
-def _verify(request: Request, data: bytearray) -> bool:
+def _verify(session: Session, request: Request, data: bytearray) -> bool:
     """Whether the pattern is missing; says where it was looked for."""
     if request.pattern is None:
         return False
@@ -114,7 +114,7 @@ def _verify(request: Request, data: bytearray) -> bool:
     part, wanted = data[start : start + length], bytes([request.pattern]) * length
     if first_difference(part, wanted, length) == length:
         return False
-    print(f"Pattern verification failed at offset {request.offset + start}, {length} bytes")
+    session.say(f"Pattern verification failed at offset {request.offset + start}, {length} bytes")
     return True
 
 
@@ -172,7 +172,7 @@ def _source(path: str) -> bytes:
 
 
 async def _write(session: Session, request: Request, name: str) -> None:
-    node, length = session.image, request.length
+    node, length = session.requests, request.length
     data = bytearray() if "z" in request.flags else bytearray(_content(request))
     started = time.perf_counter()
     try:
@@ -187,7 +187,7 @@ async def _write(session: Session, request: Request, name: str) -> None:
         raise w.CommandError(f"{name} failed: {request_words(error)}") from error
     if "q" not in request.flags:
         seconds = time.perf_counter() - started
-        print(w.report("wrote", request.offset, length, length, seconds, terse="C" in request.flags))
+        session.say(w.report("wrote", request.offset, length, length, seconds, terse="C" in request.flags))
 
 
 def _content(request: Request) -> bytes:
@@ -218,7 +218,7 @@ def _spawned(coroutine: Coroutine[Any, Any, None], session: Session) -> Coroutin
         try:
             await coroutine
         except w.CommandError as error:
-            print(error)
+            session.say(str(error))
 
     return run()
 
@@ -287,6 +287,7 @@ COMMANDS = (
         None,
         _WRITE_HELP,
         aliases=("w",),
+        writes=True,
     ),
     Command(
         "writev",
@@ -297,6 +298,7 @@ COMMANDS = (
         None,
         _WRITE_HELP,
         aliases=("wv",),
+        writes=True,
     ),
     Command(
         "aio_read",
@@ -315,6 +317,7 @@ COMMANDS = (
         2,
         None,
         _WRITE_HELP,
+        writes=True,
     ),
     Command("aio_flush", "", "completes all outstanding aio requests", _aio_flush),
 )

@@ -1,4 +1,4 @@
-"""One run of `varan io`: the open image, the requests under way, and the commands."""
+"""The image that commands are about, the requests under way, and the commands."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import sys
 from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
 from varan.block.drive import run_now
 from varan.block.graph import Graph, Source
-from varan.cli.io.words import BadWordsError, CommandError
-from varan.cli.message import complain
+from varan.block.request import truncate
+from varan.block.shell.words import BadWordsError, CommandError
 from varan.errors import VaranError
 from varan.light import TYPE_CHECKING, field, record
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any, TypeVar
 
     T = TypeVar("T")
 
 
-PROGRAM = "varan-io"
-MODULES = ("transfer", "zeroing", "inspect", "opening", "debug", "general")
+MODULES = ("transfer", "zeroing", "inspect", "debug", "general")
 _SUSPENDING = frozenset({"blkdebug", "throttle"})
 """Drivers whose requests may wait for a later command or for time: they need an event loop."""
 
@@ -51,6 +50,7 @@ class Command:
     """None: any number."""
     details: str = ""
     needs_image: bool = True
+    writes: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -87,13 +87,27 @@ class Session:
     """Tags of breakpoints that no request has come to yet."""
     failed: bool = False
     finished: bool = False
+    program: str = "varan-io"
+    """Who complains, and who uses the image."""
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __post_init__(self) -> None:
         for name in MODULES:
-            for command in importlib.import_module(f"varan.cli.io.{name}").COMMANDS:
-                for key in (command.name, *command.aliases):
-                    self.commands[key] = command
+            self.learn(importlib.import_module(f"varan.block.shell.{name}").COMMANDS)
+
+    def learn(self, commands: Iterable[Command]) -> None:
+        """Know further commands."""
+        for command in commands:
+            for key in (command.name, *command.aliases):
+                self.commands[key] = command
+
+    def say(self, text: str) -> None:
+        """Show lines of a command's output."""
+        print(text)
+
+    def complain(self, text: str) -> None:
+        """Show what is wrong with a command."""
+        print(text, file=sys.stderr)
 
     @property
     def image(self) -> Node:
@@ -102,12 +116,21 @@ class Session:
             raise BadWordsError("no file open, try 'help open'")
         return self.node
 
+    @property
+    def requests(self) -> Node:
+        """Where requests for the image go."""
+        return self.image
+
+    def resize(self, length: int, preallocation: str) -> None:
+        """Make the image longer or shorter. Raises BlockError."""
+        self.drive(truncate(self.image, length, preallocation, exact=False))
+
     def open(self, source: Source, options: OpenOptions, format: str | None) -> None:
         """Open an image. Raises BlockError."""
         if self.secret is not None:
             options.secret = self.secret
         graph = Graph(inline=True)
-        self.node = self.drive(graph.open(source, format=format, options=options, user=PROGRAM))
+        self.node = self.drive(graph.open(source, format=format, options=options, user=self.program))
         self.graph = graph
         if any(node.driver in _SUSPENDING for node in graph.nodes.values()):
             self.loop()
@@ -153,7 +176,7 @@ class Session:
             node = self.debug_node()
             if node is not None and node.is_suspended(tag):
                 self.breaks.remove(tag)
-                print(f"blkdebug: Suspended request '{tag}'")
+                self.say(f"blkdebug: Suspended request '{tag}'")
 
     def debug_node(self) -> Any:
         """The blkdebug node of the image, None where it has none."""
@@ -184,16 +207,16 @@ class Session:
             command.run(self, words[1:])
         except BadWordsError as error:
             if str(error):
-                print(error, file=sys.stderr)
+                self.complain(str(error))
             if command is not None and (not str(error) or "invalid option" in str(error)):
-                print(command.line)
+                self.say(command.line)
             self.failed = True
         except CommandError as error:
             if str(error):
-                print(error)
+                self.say(str(error))
             self.failed = True
         except VaranError as error:
-            complain(PROGRAM, error)
+            self.complain(f"{self.program}: {error}")
             self.failed = True
         finally:
             sys.stdout.flush()

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
-from varan.cli.io import words as w
-from varan.cli.io.session import Command, Session
+from varan.block.shell import words as w
+from varan.block.shell.session import Command, Session
 
 
 def _help(session: Session, words: list[str]) -> None:
     if not words:
         for line in sorted({command.line for command in session.commands.values()}):
-            print(line)
-        print("\nUse 'help commandname' for extended help.")
+            session.say(line)
+        session.say("\nUse 'help commandname' for extended help.")
         return
     if words[0] not in session.commands:
         raise w.CommandError(f"command {words[0]} not found")
     command = session.commands[words[0]]
-    print(command.line)
+    session.say(command.line)
     if command.details:
-        print(f"\n{command.details}\n")
-
-
-def _quit(session: Session, words: list[str]) -> None:
-    session.finished = True
+        session.say(f"\n{command.details}\n")
 
 
 def _sleep(session: Session, words: list[str]) -> None:
@@ -48,21 +42,7 @@ async def _pause(session: Session, seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def _abort(session: Session, words: list[str]) -> None:
-    os.abort()
-
-
-def _sigraise(session: Session, words: list[str]) -> None:
-    try:
-        signal.raise_signal(int(words[0]))
-    except (ValueError, OSError):
-        raise w.CommandError(f"{words[0]} is not a signal") from None
-
-
 COMMANDS = (
     Command("help", "[command]", "help for one or all commands", _help, 0, 1, needs_image=False, aliases=("?",)),
-    Command("quit", "", "exit the program", _quit, 0, None, needs_image=False, aliases=("q",)),
     Command("sleep", "", "waits for the given value in milliseconds", _sleep, 1, 1, needs_image=False),
-    Command("abort", "", "simulate a program crash using abort(3)", _abort, needs_image=False),
-    Command("sigraise", "signal", "raises a signal", _sigraise, 1, 1, needs_image=False),
 )

@@ -1,0 +1,1 @@
+"""The commands of `varan io`, for whoever has an image open."""
