@@ -55,9 +55,7 @@ async def ask(vm: Machine, line: str) -> str:
 
 
 @asynccontextmanager
-async def guest(
-    folder: Path, script: str, append: str = "", **sources: Path | None
-) -> AsyncIterator[tuple[Machine, EventListener]]:
+async def guest(folder: Path, script: str, **sources: Path | None) -> AsyncIterator[tuple[Machine, EventListener]]:
     """A running machine with drives by id, those called `cd...` on the second channel and optical; its events."""
     initrd = folder / "initrd"
     initrd.write_bytes(make_initrd(script, need_busybox(), modules=MODULES))
@@ -65,7 +63,7 @@ async def guest(
     spec = MachineSpec(
         memory=256 * MIB,
         accelerators=(("unicorn", {}),),
-        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=f"console=ttyS0 panic=-1 quiet {append}"),
+        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append="console=ttyS0 panic=-1 quiet"),
         serials=("serial0",),
         drives=tuple(
             DriveSpec(id, {"driver": "raw", "file.filename": str(path), "read-only": cd})
@@ -85,10 +83,20 @@ async def guest(
         yield vm, listener
 
 
-@pytest.mark.parametrize("append", ["", "libata.force=pio4"], ids=["bus master", "data port"])
-async def test_a_disk_keeps_what_the_guest_writes(tmp_path: Path, append: str) -> None:
+BY_DATA_PORT = """
+rmmod ata_piix
+rmmod libata
+insmod /modules/libata.ko force=pio4
+insmod /modules/ata_piix.ko
+until test -b /dev/sda; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize(("prelude", "mode"), [("", "XFER_MW_DMA_2"), (BY_DATA_PORT, "XFER_PIO_4")])
+async def test_a_disk_keeps_what_the_guest_writes(tmp_path: Path, prelude: str, mode: str) -> None:
     data = make_image(tmp_path / "hd.raw", 1, 8 * MIB)
-    script = """
+    script = f"""{prelude}
+echo "MODES" $(cat /sys/class/ata_device/*/xfer_mode)
 echo "BEFORE $(busybox md5sum < /dev/sda)"
 dd if=/dev/sda of=/dev/sda bs=32k count=8 seek=100 2>/dev/null
 dd if=/dev/zero of=/dev/sda bs=512 count=3 seek=9 conv=fsync 2>/dev/null
@@ -98,7 +106,7 @@ echo "AFTER $(busybox md5sum < /dev/sda)"
 cat /proc/partitions
 echo THE-END
 """
-    async with guest(tmp_path, script, append, hd=tmp_path / "hd.raw") as (vm, _):
+    async with guest(tmp_path, script, hd=tmp_path / "hd.raw") as (vm, _):
         await vm.serial.expect("THE-END", timeout=PATIENCE)
         text = vm.serial.text
     expected = bytearray(data)
@@ -108,6 +116,7 @@ echo THE-END
     assert f"BEFORE {md5(data)}" in text
     assert f"AFTER {md5(bytes(expected))}" in text
     assert "8192 sda" in text
+    assert mode in next(line for line in text.splitlines() if line.startswith("MODES")).split()
 
 
 async def test_discs_come_and_go(tmp_path: Path) -> None:
