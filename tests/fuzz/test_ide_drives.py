@@ -15,11 +15,12 @@ from varan.block import medium
 from varan.core.state import decode, encode
 from varan.devices.ide import ata, mmc
 from varan.devices.ide import registers as r
+from varan.devices.ide.ata_transfers import TRANSFERS
 
 STEPS = 1500
 STATE_LIMIT = 200_000
 """Bytes of JSON that no drive's state outgrows."""
-COMMANDS = [*ata.TRANSFERS, *ata._COMMANDS, r.PACKET, r.DEVICE_RESET, r.IDENTIFY_PACKET, r.EXECUTE_DIAGNOSTIC]
+COMMANDS = [*TRANSFERS, *ata._COMMANDS, r.PACKET, r.DEVICE_RESET, r.IDENTIFY_PACKET, r.EXECUTE_DIAGNOSTIC]
 PACKETS = list(mmc._HANDLERS)
 SMALL = (0, 1, 2, 3, 8, 255)
 

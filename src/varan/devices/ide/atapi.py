@@ -13,8 +13,8 @@ from varan.block.base import BlockError, ErrorKind
 from varan.devices.fields import Byte, Word
 from varan.devices.ide import mmc
 from varan.devices.ide import registers as r
-from varan.devices.ide.ata import is_transfer_mode
-from varan.devices.ide.drive import (
+from varan.devices.ide.drive import IdeDrive
+from varan.devices.ide.drive_state import (
     DATA_IN,
     FETCH,
     IDLE,
@@ -23,9 +23,8 @@ from varan.devices.ide.drive import (
     TRANSFER,
     TRANSFER_WAIT,
     DriveState,
-    IdeDrive,
 )
-from varan.devices.ide.identify import UDMA, Labels, identify_optical
+from varan.devices.ide.identify import UDMA, Labels, identify_optical, is_transfer_mode
 from varan.devices.ide.mmc import BLOCK, CheckCondition, MediaEvent
 
 PACKET_BYTES = 12
@@ -308,7 +307,7 @@ class AtapiDrive(IdeDrive[AtapiState]):
     def _transfer_reply(self) -> None:
         regions = self.regions(len(self.state.buffer), to_memory=True)
         if regions is not None:
-            self.scatter(regions, self.state.buffer)
+            regions.scatter(self.state.buffer)
             self.channel.master.ended(regions.exhausted)
             self.finish()
 

@@ -7,11 +7,11 @@ start bit; data then move between drive and regions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from varan.core.memory import MemorySpace
 from varan.core.state import Device, State
 from varan.devices.fields import Byte, Dword
+from varan.devices.ide.regions import Regions
 
 COMMAND = 0
 STATUS = 2
@@ -34,13 +34,6 @@ LAST = 0x80
 ENTRY = 8
 MOST_ENTRIES = 65536 // ENTRY
 """A table does not cross a 64 KiB boundary."""
-
-
-class Regions(NamedTuple):
-    """Guest memory for one transfer: (physical address, bytes), and whether that is all that the table has."""
-
-    pieces: list[tuple[int, int]]
-    exhausted: bool
 
 
 class BusMasterState(State, kw_only=True):
@@ -133,7 +126,7 @@ class BusMaster(Device[BusMasterState]):
             last = bool(entry[7] & LAST)
             pieces.append((address, min(size, rest)))
             if size >= rest:
-                return Regions(pieces, last and size == rest)
+                return Regions(self.memory, pieces, last and size == rest)
             if last:
                 return None
             rest -= size

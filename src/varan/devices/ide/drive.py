@@ -9,62 +9,34 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
-
-import msgspec
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from varan.api.values import BlockErrorAction
 from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, ErrorKind
-from varan.core.state import Device, State
-from varan.devices.fields import Byte, Word
+from varan.core.state import Device
 from varan.devices.ide import registers as r
+from varan.devices.ide.drive_state import (
+    DATA_IN,
+    DATA_OUT,
+    IDLE,
+    PACKET,
+    PENDING,
+    TRANSFER,
+    TRANSFER_WAIT,
+    DriveState,
+)
 
 if TYPE_CHECKING:
-    from varan.devices.ide.busmaster import Regions
     from varan.devices.ide.channel import IdeChannel
+    from varan.devices.ide.regions import Regions
 
 log = logging.getLogger("varan.ide")
 
-MOST_BUFFERED = 1 << 16
-"""Bytes of data that a drive holds for the data port."""
-PART = 1 << 20
-"""Bytes that are read as one when data go to memory by the loop."""
 MOST_INLINE = 2 << 20
 """Bytes up to which a transfer is done on the vCPU's thread."""
-
-IDLE, DATA_IN, DATA_OUT, PACKET, FETCH, STORE, TRANSFER_WAIT, TRANSFER, FLUSH, VERIFY = range(10)
-"""Phases: nothing; the guest reads or writes the data port, or a packet there; data come from, or go to, the back end
-for the data port; data wait for the bus master, or move; a flush; a read without data."""
-PENDING = (FETCH, STORE, TRANSFER, FLUSH, VERIFY)
-"""Those in which the drive is busy with its back end."""
-
-
-class DriveState(State, kw_only=True):
-    """The registers. Those that 48-bit commands write twice have their previous content in the high byte."""
-
-    features: Word = 0
-    count: Word = 1
-    lba_low: Word = 1
-    lba_mid: Word = 0
-    lba_high: Word = 0
-    status: Byte = r.DRDY | r.DSC
-    error: Byte = r.DIAGNOSTIC_PASSED
-    interrupt: bool = False
-    """Whether the drive asks for one."""
-    write_cache: bool = True
-    phase: Annotated[int, msgspec.Meta(ge=0, le=VERIFY)] = IDLE
-    command: Byte = 0
-    """Under way."""
-    buffer: Annotated[bytearray, msgspec.Meta(max_length=MOST_BUFFERED)] = msgspec.field(default_factory=bytearray)
-    """What goes through the data port."""
-    position: Annotated[int, msgspec.Meta(ge=0, le=MOST_BUFFERED)] = 0
-    """How much of it has."""
-    end: Annotated[int, msgspec.Meta(ge=0, le=MOST_BUFFERED)] = 0
-    """How much goes before the drive says something."""
-
 
 S = TypeVar("S", bound=DriveState)
 Attempt = Callable[[], bool]
@@ -258,51 +230,34 @@ class IdeDrive(Device[S], Generic[S]):
             master.too_short()
         return found
 
-    def views(self, regions: Regions) -> list[memoryview] | None:
-        """The host's bytes of the regions; None when they are not all RAM."""
-        memory = self.channel.master.memory
-        views = [memory.ram_slice(address, length) for address, length in regions.pieces]
-        return None if any(view is None for view in views) else views  # type: ignore[return-value]
-
-    def filled(self, regions: Regions) -> None:
-        """Tell that the memory of the regions was changed."""
-        for address, length in regions.pieces:
-            self.channel.master.memory.ram_written(address, length)
-
     def read_to_memory(self, regions: Regions, offset: int, length: int, done: Done) -> None:
         """Let data of the medium go to guest memory."""
 
         def attempt() -> bool:
-            views = self.views(regions) if length <= MOST_INLINE else None
+            views = regions.views() if length <= MOST_INLINE else None
             if views is None or not self.backend.read_now(offset, views):
                 return False
-            self.filled(regions)
+            regions.filled()
             return True
 
         async def work(token: object) -> None:
             # Not straight into guest memory, which belongs to others as soon as the driver has stopped the transfer.
             at = offset
-            for pieces, size in _parts(regions):
+            for part, size in regions.parts():
                 buffer = memoryview(bytearray(size))
                 await self.backend.read(at, [buffer])
                 at += size
                 with self._lock:
                     if token is not self._token:
                         return
-                    self._put(pieces, buffer)
+                    part.scatter(buffer)
 
         self.request(attempt, work, done)
 
-    def _put(self, pieces: list[tuple[int, int]], data: memoryview) -> None:
-        memory, at = self.channel.master.memory, 0
-        for address, length in pieces:
-            memory.write_ram(address, data[at : at + length])
-            at += length
-
     def write_from_memory(self, regions: Regions, offset: int, length: int, *, stable: bool, done: Done) -> None:
         """Let guest memory go to the medium."""
-        views = self.views(regions)
-        buffers = views if views is not None else [memoryview(self.gather(regions))]
+        views = regions.views()
+        buffers = views if views is not None else [memoryview(regions.gather())]
 
         def attempt() -> bool:
             return length <= MOST_INLINE and not stable and self.backend.write_now(offset, buffers)
@@ -311,15 +266,6 @@ class IdeDrive(Device[S], Generic[S]):
             await self.backend.write(offset, buffers, stable=stable)
 
         self.request(attempt, work, done)
-
-    def gather(self, regions: Regions) -> bytes:
-        """A copy of the memory of the regions."""
-        memory = self.channel.master.memory
-        return b"".join(memory.read_bytes(address, length) for address, length in regions.pieces)
-
-    def scatter(self, regions: Regions, data: bytes | bytearray) -> None:
-        """Put data into the memory of the regions."""
-        self._put(regions.pieces, memoryview(data))
 
     # The back end
 
@@ -394,17 +340,3 @@ class IdeDrive(Device[S], Generic[S]):
     def restored(self) -> None:
         # A request that was under way belongs to the state that is gone.
         self._token = None
-
-
-def _parts(regions: Regions) -> Iterator[tuple[list[tuple[int, int]], int]]:
-    """The regions in parts of up to about PART bytes, with the bytes of each."""
-    pieces: list[tuple[int, int]] = []
-    size = 0
-    for piece in regions.pieces:
-        pieces.append(piece)
-        size += piece[1]
-        if size >= PART:
-            yield pieces, size
-            pieces, size = [], 0
-    if pieces:
-        yield pieces, size

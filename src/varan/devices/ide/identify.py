@@ -22,6 +22,17 @@ MWDMA, UDMA = 0x20, 0x40
 """Kinds of transfer mode, in bits 7 to 3 of its number (8.46.11)."""
 
 
+def is_transfer_mode(mode: int) -> bool:
+    """Whether the mode of SET FEATURES is one that drives have here."""
+    kind, number = mode & ~7, mode & 7
+    return (
+        mode in (0, 1)
+        or (kind == 0x08 and number <= 4)
+        or (kind == MWDMA and number <= 2)
+        or (kind == UDMA and number <= 5)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Names that a drive goes by: serial number (20 characters), firmware revision (8), model (40), World Wide Name."""

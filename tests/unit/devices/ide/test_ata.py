@@ -16,7 +16,8 @@ from varan.api.values import BlockdevOnError
 from varan.block.errorpolicy import ErrorPolicy
 from varan.core.state import decode, encode
 from varan.devices.ide import registers as r
-from varan.devices.ide.ata import AtaDisk, AtaState
+from varan.devices.ide.ata import AtaDisk
+from varan.devices.ide.ata_transfers import AtaState
 
 SIZE = 1 << 20
 SECTORS = SIZE // 512

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 import varan
+from varan.embed.local import LocalClient
 from varan.errors import VaranError
+from varan.machine.machine import Machine
 from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 
 
@@ -83,6 +86,28 @@ async def test_a_drive_that_was_given_none_gets_media(vm: varan.Machine, tmp_pat
     await vm.qmp.eject(id="cd")
     (shown,) = [info for info in await vm.qmp.query_block() if info.removable and info.qdev == "cd"]
     assert shown.tray_open
+
+
+async def test_a_saved_machine_keeps_trays_and_registers() -> None:
+    def make() -> Machine:
+        drives = (DeviceSpec("ide-cd", "cd"), DeviceSpec("ide-cd", "other"))
+        return Machine(MachineSpec(memory=16 << 20, boot=BootSpec(demo=True), devices=drives))
+
+    first, second = make(), make()
+    for one in (first, second):
+        await one.open()
+    try:
+        await LocalClient(first).execute("blockdev-open-tray", {"id": "other"})
+        first.ports.write(0x1F6, 1, 0xB0)
+        first.ports.write(0x1F3, 1, 0x5A)
+        with first.lock, second.lock:
+            second.board.load(json.loads(json.dumps(first.board.save())))
+        shown = {info["qdev"]: info["tray_open"] for info in await LocalClient(second).execute("query-block")}
+        assert shown == {"cd": False, "other": True}
+        assert (second.ports.read(0x1F6, 1), second.ports.read(0x1F3, 1)) == (0xB0, 0x5A)
+    finally:
+        for one in (first, second):
+            await one.close()
 
 
 REFUSED = {
