@@ -139,6 +139,7 @@ from .values import (
     UuidInfo,
     VersionInfo,
     WatchdogAction,
+    XDbgBlockGraph,
 )
 
 
@@ -1490,6 +1491,11 @@ class Commands(abc.ABC):
             COMMANDS["block-set-write-threshold"],
             BlockSetWriteThresholdArguments(node_name=node_name, write_threshold=write_threshold),
         )
+
+    async def x_debug_query_block_graph(self) -> XDbgBlockGraph:
+        """Describe the whole graph of disks, for those who look for a mistake in it."""
+        result: XDbgBlockGraph = await self.call(COMMANDS["x-debug-query-block-graph"], None)
+        return result
 
     async def block_passwd(
         self,

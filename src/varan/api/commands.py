@@ -73,6 +73,7 @@ from .values import (
     UuidInfo,
     VersionInfo,
     WatchdogAction,
+    XDbgBlockGraph,
 )
 
 
@@ -1073,6 +1074,13 @@ COMMANDS: dict[str, CommandInfo] = {
         arguments=BlockSetWriteThresholdArguments,
         since="2.3",
     ),
+    "x-debug-query-block-graph": CommandInfo(
+        "x-debug-query-block-graph",
+        "x_debug_query_block_graph",
+        returns=XDbgBlockGraph,
+        since="4.0",
+        features=("unstable",),
+    ),
     "block_passwd": CommandInfo(
         "block_passwd",
         "block_passwd",
@@ -1449,6 +1457,8 @@ class Signatures(Protocol):
     ) -> None: ...
 
     async def block_set_write_threshold(self, node_name: str, write_threshold: int) -> None: ...
+
+    async def x_debug_query_block_graph(self) -> XDbgBlockGraph: ...
 
     async def block_passwd(
         self,

@@ -1084,6 +1084,30 @@ class BlockdevDriver(enum.Enum):
     """a filter with limits (since 2.11)"""
 
 
+class XDbgBlockGraphNodeType(enum.Enum):
+    """What stands in the graph of disks."""
+
+    BLOCK_BACKEND = "block-backend"
+    """a drive, or whoever else uses a node"""
+    BLOCK_JOB = "block-job"
+    """a job"""
+    BLOCK_DRIVER = "block-driver"
+    """a block node"""
+
+
+class BlockPermission(enum.Enum):
+    """What may be done with a block node."""
+
+    CONSISTENT_READ = "consistent-read"
+    """read what is the disk's content at one time"""
+    WRITE = "write"
+    """write"""
+    WRITE_UNCHANGED = "write-unchanged"
+    """write what is there already"""
+    RESIZE = "resize"
+    """change the size"""
+
+
 class ActionCompletionMode(enum.Enum):
     """How the jobs that a transaction starts end."""
 
@@ -3390,6 +3414,41 @@ class BlockStats(Output, kw_only=True):
     """the node that holds the bytes of this one"""
     backing: BlockStats | UnsetType = UNSET
     """the image below, or what a filter stands before (since 2.2)"""
+
+
+class XDbgBlockGraphNode(Output, kw_only=True):
+    """Somebody in the graph of disks."""
+
+    id: UInt64
+    """a number, unique in this answer"""
+    type: XDbgBlockGraphNodeType
+    """what it is"""
+    name: str
+    """its name: of a drive its id or, where it has none, its device; of a job its id"""
+
+
+class XDbgBlockGraphEdge(Output, kw_only=True):
+    """Who holds whom in the graph of disks."""
+
+    parent: UInt64
+    """number of the one who holds"""
+    child: UInt64
+    """number of the one that is held"""
+    name: str
+    """as what"""
+    perm: list[BlockPermission]
+    """what the parent does with it"""
+    shared_perm: list[BlockPermission] = field(name="shared-perm")
+    """what others may do meanwhile"""
+
+
+class XDbgBlockGraph(Output, kw_only=True):
+    """The graph of disks."""
+
+    nodes: list[XDbgBlockGraphNode]
+    """who stands in it"""
+    edges: list[XDbgBlockGraphEdge]
+    """who holds whom"""
 
 
 class BlockdevSnapshotSync(Input, kw_only=True):

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 
 from varan.api.events import BlockWriteThreshold
-from varan.api.values import BlockDeviceInfo, BlockInfo, BlockStats
+from varan.api.values import BlockDeviceInfo, BlockInfo, BlockStats, XDbgBlockGraph
 from varan.commands.block_media import backend_of
 from varan.commands.registry import handler
 from varan.errors import GenericError
@@ -85,3 +85,11 @@ async def block_set_write_threshold(machine: Machine, node_name: str, write_thre
 
     with machine.lock:
         node.watch_writes(write_threshold, passed)
+
+
+@handler("x-debug-query-block-graph")
+async def x_debug_query_block_graph(machine: Machine) -> XDbgBlockGraph:
+    """Back ends come first."""
+    from varan.block.picture import picture
+
+    return picture(machine.drives.graph, machine.drives)

@@ -227,3 +227,22 @@ async def test_a_files_discards_are_counted_apart(machine: FakeMachine, tmp_path
     assert isinstance(counted, FileBlockStatsSpecific)
     assert (counted.discard_nb_ok, counted.discard_nb_failed, counted.discard_bytes_ok) == (1, 0, 8192)
     await backend.detach()
+
+
+async def test_the_graph_is_drawn_with_who_holds_whom(machine: FakeMachine, tmp_path: Path) -> None:
+    await make_chain(tmp_path, ["base.raw", "top.qcow2"])
+    await machine.drives.open(DriveSpec("d0", {"filename": f"{tmp_path}/top.qcow2", "node-name": "top"}))
+    await machine.drives.open(DriveSpec("empty", None))
+    backend = machine.drives.find("d0")
+    backend.attach("the test", write=True)
+    drawn = await commands.x_debug_query_block_graph(machine)
+    names = {node.id: (node.type.value, node.name) for node in drawn.nodes}
+    assert list(names.values())[:2] == [("block-backend", "d0"), ("block-backend", "empty")]
+    assert sum(kind == "block-driver" for kind, _ in names.values()) == 4
+    lines = [(names[edge.parent][1], edge.name) for edge in drawn.edges if names[edge.child][1] == "top"]
+    assert lines == [("d0", "root")]
+    (root,) = (edge for edge in drawn.edges if edge.name == "root")
+    assert [permission.value for permission in root.perm] == ["consistent-read", "write"]
+    assert {permission.value for permission in root.shared_perm} == {"consistent-read", "write-unchanged", "resize"}
+    assert sorted(edge.name for edge in drawn.edges if names[edge.parent][1] == "top") == ["backing", "file"]
+    await backend.detach()
