@@ -90,6 +90,11 @@ class BlockBackend:
         return "" if self.anonymous else self.name
 
     @property
+    def may_stand_still(self) -> bool:
+        """Whether an error can make the device wait: it knows how to try again, and the policy wants that."""
+        return self.try_again is not _nothing and self.policy.may_stop
+
+    @property
     def in_flight(self) -> int:
         """Requests that have begun and not ended."""
         return self._gate.inside

@@ -56,7 +56,7 @@ async def describe_backend(backend: BlockBackend) -> BlockInfo:
     )
     if backend.device is not None:
         info.qdev = place_of(backend)
-        if backend.policy.may_stop:
+        if backend.may_stand_still:
             info.io_status = backend.io_status
     if guest is not None and guest.has_tray:
         info.tray_open = guest.tray_open

@@ -18,6 +18,7 @@ from varan.api.values import (
 )
 from varan.block import registry
 from varan.block.base import BlockError, ErrorKind
+from varan.block.errorpolicy import ErrorPolicy
 from varan.commands import block_query as commands
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError, QmpError
@@ -89,6 +90,7 @@ async def test_a_disk_whose_errors_can_stop_the_machine_has_an_io_status(machine
     full = BlockError(ErrorKind.NO_SPACE, "full", where="disk")
     for backend in machine.drives.backends.values():
         backend.attach("the test", write=False, device=Disk())
+        backend.try_again = lambda: None
         backend.decide(full, is_read=False)
     assert [info.io_status for info in await commands.query_block(machine)] == [BlockDeviceIoStatus.NOSPACE, UNSET]
     stopped, reported = (event for event in events if isinstance(event, BlockIoError))
@@ -246,3 +248,17 @@ async def test_the_graph_is_drawn_with_who_holds_whom(machine: FakeMachine, tmp_
     assert {permission.value for permission in root.shared_perm} == {"consistent-read", "write-unchanged", "resize"}
     assert sorted(edge.name for edge in drawn.edges if names[edge.parent][1] == "top") == ["backing", "file"]
     await backend.detach()
+
+
+async def test_only_a_device_that_can_try_again_has_an_io_status(machine: FakeMachine) -> None:
+    await machine.drives.open(DriveSpec("d0", None))
+    backend = machine.drives.find("d0")
+    backend.attach("device 'fda'", write=True, device=Disk())
+    (info,) = await commands.query_block(machine)
+    assert info.io_status is UNSET
+    backend.try_again = lambda: None
+    (info,) = await commands.query_block(machine)
+    assert info.io_status is BlockDeviceIoStatus.OK
+    backend.policy = ErrorPolicy(write=BlockdevOnError.REPORT)
+    (info,) = await commands.query_block(machine)
+    assert info.io_status is UNSET

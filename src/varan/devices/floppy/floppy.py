@@ -10,6 +10,7 @@ from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
+from varan.devices.accounting import ACCOUNTING
 from varan.devices.environment import Environment
 from varan.devices.floppy.geometry import SECTOR, Format, drive_for, find_format
 from varan.devices.floppy.isa_fdc import KINDS, UNITS, FloppyBus
@@ -37,6 +38,7 @@ class Floppy(PluggableDevice):
         ),
         Property("logical_block_size", "size", "512: there is no other", default=SECTOR),
         Property("physical_block_size", "size", "512: there is no other", default=SECTOR),
+        *ACCOUNTING,
         Property("share-rw", "bool", "others may write the image, too", default=False),
     )
     _backend: BlockBackend
@@ -55,6 +57,7 @@ class Floppy(PluggableDevice):
             backend.attach(user, write=True, share_write=given["share-rw"], device=self, removable=self)
         except BlockError as error:
             raise GenericError(str(error)) from None
+        backend.statistics.follow(given["account-invalid"], given["account-failed"])
         self._backend = backend
 
     def realize(self, environment: Environment, bus: FloppyBus) -> None:

@@ -9,6 +9,7 @@ from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
 from varan.core.state import Device
+from varan.devices.accounting import ACCOUNTING
 from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.ide import registers as r
@@ -46,6 +47,7 @@ class IdeDevice(PluggableDevice):
         Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
         Property("rerror", "BlockdevOnError", "what to do about reads that fail", default="auto", choices=_ON_ERROR),
         Property("werror", "BlockdevOnError", "what to do about writes that fail", default="auto", choices=_ON_ERROR),
+        *ACCOUNTING,
         Property("share-rw", "bool", "others may write the image, too", default=False),
     )
     default_model: ClassVar[str] = ""
@@ -67,6 +69,7 @@ class IdeDevice(PluggableDevice):
         except BlockError as error:
             raise GenericError(str(error)) from None
         given = self.settings
+        backend.statistics.follow(given["account-invalid"], given["account-failed"])
         backend.policy = backend.policy.but(BlockdevOnError(given["rerror"]), BlockdevOnError(given["werror"]))
         self._backend = backend
 

@@ -6,6 +6,7 @@ from varan.api.values import BlockdevOnError
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
+from varan.devices.accounting import ACCOUNTING
 from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.virtio import blk_layout as b
@@ -19,7 +20,6 @@ LARGEST_BLOCK = 2 << 20
 MOST_QUEUES = 64
 _SEG_MAX = 126
 _ON_ERROR = tuple(policy.value for policy in BlockdevOnError)
-_SWITCH = ("on", "off", "auto")
 _AUTO = 0xFFFFFFFF
 """Setting's value: what fits."""
 
@@ -39,11 +39,10 @@ class VirtioBlkDevice(VirtioBackend):
         Property("min_io_size", "size", "smallest request that is done well", default=0),
         Property("opt_io_size", "size", "size of requests that are done best", default=0),
         Property("discard_granularity", "size", "unit of what can be discarded", default=_AUTO),
-        Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=_SWITCH),
+        Property("write-cache", "OnOffAuto", "write cache at reset", default="auto", choices=("on", "off", "auto")),
         Property("rerror", "BlockdevOnError", "what to do about reads that fail", default="auto", choices=_ON_ERROR),
         Property("werror", "BlockdevOnError", "what to do about writes that fail", default="auto", choices=_ON_ERROR),
-        Property("account-invalid", "OnOffAuto", "invalid requests end idle time", default="auto", choices=_SWITCH),
-        Property("account-failed", "OnOffAuto", "failed requests count in times", default="auto", choices=_SWITCH),
+        *ACCOUNTING,
         Property("share-rw", "bool", "others may write the image, too", default=False),
         Property("cyls", "uint32", "cylinders, 0 to guess", default=0),
         Property("heads", "uint32", "heads, 0 to guess", default=0),
