@@ -17,7 +17,7 @@ from tests.support.kernel import HINT, find_busybox, find_kernel
 
 from bench.measure import Comparison, Figure
 
-PARTS = ("boot", "disk", "qmp", "machines", "startup", "images", "jobs")
+PARTS = ("boot", "disk", "qmp", "machines", "startup", "images", "jobs", "limits")
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
