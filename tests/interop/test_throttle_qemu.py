@@ -11,7 +11,7 @@ from tests.support.qmp_answers import QEMU, VARAN, answers, human
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(100)]
 
 NONE = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
-WORDS = ["-M", "none", "-drive", "if=none,id=d0,file=a.raw,format=raw", "-drive", "if=none,id=empty"]
+WORDS = ["-M", "none", "-drive", "if=none,id=d0,file=a.raw,format=raw,node-name=n", "-drive", "if=none,id=empty"]
 
 
 def limits(**arguments: Any) -> tuple[str, dict[str, Any]]:
@@ -39,7 +39,9 @@ COMMANDS = [
     limits(bps=1000, bps_max=5000, bps_max_length=0),
     limits(bps=1000, bps_max=5000, bps_max_length=2 * 10**12),
     limits(bps_rd=1000, bps_rd_max=2000, bps_rd_max_length=3, iops=4, iops_size=512),
+    *human("info block d0"),
     limits(bps=1000, group="g1"),
+    *human("info block d0"),
     ("object-add", {"qom-type": "throttle-group", "id": "g1"}),
     limits(),
     ("object-add", {"qom-type": "throttle-group", "id": "g1"}),
