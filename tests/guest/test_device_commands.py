@@ -13,6 +13,14 @@ from varan.errors import DeviceNotFound, GenericError
 from varan.machine.spec import BootSpec, DeviceSpec, MachineSpec
 
 
+async def test_the_root_of_pci_is_where_management_tools_look_for_it(guest: Machine) -> None:
+    assert await guest.qmp.qom_get("/machine/i440fx", "type") == "i440FX-pcihost"
+    await guest.qmp.device_add({"driver": "virtio-rng-pci", "id": "r", "addr": "6.0"})
+    assert await guest.qmp.qom_get("/machine/peripheral/r", "parent_bus") == "/machine/i440fx/pci.0"
+    assert await guest.qmp.qom_get("/machine/peripheral/r", "addr") == 48
+    assert "addr = 06.0" in await guest.qmp.human_monitor_command("info qtree")
+
+
 async def test_devices_come_and_go_while_the_guest_runs(guest: Machine) -> None:
     guest.serial.send_line("mem 1")
     for number in range(1, 6):

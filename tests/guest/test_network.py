@@ -39,6 +39,14 @@ def need_slirp() -> None:
     need(there, f"{LIBRARY} is not installed (Debian package libslirp0)")
 
 
+async def test_the_guest_is_told_of_the_wire(tmp_path: Path) -> None:
+    script = "ip link set eth0 up; cat /sys/class/net/eth0/speed /sys/class/net/eth0/duplex; echo READY; sleep 100"
+    card = "virtio-net-pci,speed=2500,duplex=half,rx_queue_size=1024"
+    async with linux(tmp_path, script, MODULES, devices=[card]) as (vm, _):
+        await vm.serial.expect("READY", timeout=60)
+        assert vm.serial.text.split()[:2] == ["2500", "half"]
+
+
 @pytest.mark.parametrize(
     "options",
     ["", ",packed=on", ",disable-modern=on", ",event_idx=off,vectors=0", ",ctrl_vq=off,mrg_rxbuf=off,status=off"],
@@ -114,7 +122,7 @@ async def test_the_filter_and_its_event_follow_the_guest(tmp_path: Path) -> None
         vm.serial.send_line("")
         await vm.serial.expect("CHANGED", timeout=60)
         changed = await until(listener, events.NicRxFilterChanged)
-        assert (changed.name, changed.path) == ("card", "/machine/peripheral/card")
+        assert (changed.name, changed.path) == ("card", "/machine/peripheral/card/virtio-backend")
         (after,) = await vm.qmp.query_rx_filter()
         assert (after.promiscuous, after.multicast.value) == (True, "all")
         assert (after.name, after.main_mac) == ("card", "52:54:00:00:00:99")

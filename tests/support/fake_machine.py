@@ -16,6 +16,7 @@ from typing import Any
 from varan.accel.base import HALTED, Exit, Vcpu
 from varan.accel.state import Activity, CpuState
 from varan.api.values import CommandLineOptionInfo, ShutdownCause
+from varan.board import bootorder
 from varan.chardev.base import Chardev
 from varan.core.clock import ManualClock, TimerQueue
 from varan.core.events import EventBus
@@ -178,7 +179,13 @@ class FakeMachine:
             cpu.vcpu = vcpu
             self.tree.unattached.add_numbered_child("device", cpu)
             self.cpu_objects.append(cpu)
-        self.board = SimpleNamespace(devices={}, interrupts=None, memory=self.memory, ports=self.ports)
+        self.board = SimpleNamespace(
+            devices={},
+            interrupts=None,
+            memory=self.memory,
+            ports=self.ports,
+            set_boot_order=bootorder.check,
+        )
         self.command_line: Callable[[], list[CommandLineOptionInfo]] = list
         self.restarts = 0
         self.button_presses = 0

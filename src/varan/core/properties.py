@@ -34,10 +34,11 @@ class Property:
 
     `read` and `write` take the object; without them the property is a setting with `default`, which may be written
     until the object is realized. With `setting` it is one in any case, which `write` may change later.
-    `choices` are the words of an enumeration. `parse` makes a value of what was given where the type is a structure.
+    `choices` are the words of an enumeration. `parse` makes a value of what was given where the type does not say how
+    (ValueError for what is none), `shown` a word of the value for people.
     """
 
-    __slots__ = ("choices", "default", "description", "name", "parse", "read", "setting", "type", "write")
+    __slots__ = ("choices", "default", "description", "name", "parse", "read", "setting", "shown", "type", "write")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Property:
         write: Setter | None = None,
         setting: bool | None = None,
         parse: Callable[[Any], Any] | None = None,
+        shown: Callable[[Any], str] | None = None,
     ) -> None:
         self.name = name
         self.type = type
@@ -61,6 +63,7 @@ class Property:
         self.read = read
         self.write = write
         self.parse = parse
+        self.shown = shown
 
     @property
     def required(self) -> bool:

@@ -171,7 +171,10 @@ def settings_from(cls: type[Object], given: Mapping[str, Any]) -> dict[str, Any]
     values: dict[str, Any] = {}
     for name, one in declared.items():
         if name in given:
-            values[name] = one.convert(given[name])
+            try:
+                values[name] = one.convert(given[name])
+            except ValueError:
+                raise GenericError(f"Property '{cls.type_name}.{name}' doesn't take value '{given[name]}'") from None
         elif one.required:
             raise GenericError(f"{cls.type_name}: '{name}' must be given")
         else:

@@ -50,14 +50,18 @@ class Adapter(abc.ABC):
 
     @property
     def link_up(self) -> bool:
-        """Whether there is a carrier: the cable is plugged in at both ends."""
-        return self._plugged and (self.netdev is None or self.netdev.link_up)
+        """Whether there is a carrier: the cable was plugged in at this end last, by its own name or its back end's."""
+        return self._plugged
 
     def set_link(self, up: bool) -> None:
         """Plug the cable in or out at this end."""
         if up != self._plugged:
             self._plugged = up
             self.link_changed()
+
+    def link_set(self, up: bool) -> None:
+        """`NetPeer`: as at the back end, so here."""
+        self.set_link(up)
 
     def connect(self, netdev: Netdev) -> None:
         """Use `netdev`. Raises NetdevError when another uses it."""
@@ -89,7 +93,7 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     def link_changed(self) -> None:
-        """`NetPeer`: tell the guest of the carrier, where the card can."""
+        """`link_up` has changed: tell the guest of the carrier, where the card can."""
 
 
 def announcement(mac: bytes) -> bytes:

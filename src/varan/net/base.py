@@ -35,8 +35,8 @@ class NetPeer(Protocol):
     def receive(self, frame: bytes) -> bool:
         """Take a frame for the guest. False: there is no room now; `Netdev.ready` is called when there is."""
 
-    def link_changed(self) -> None:
-        """`Netdev.link_up` has changed."""
+    def link_set(self, up: bool) -> None:
+        """Somebody has plugged the cable in or out at the back end."""
 
 
 class Netdev(abc.ABC):
@@ -99,11 +99,10 @@ class Netdev(abc.ABC):
         return self._link_up
 
     def set_link(self, up: bool) -> None:
-        """Plug the cable in or out."""
-        if up != self._link_up:
-            self._link_up = up
-            if self.peer is not None:
-                self.peer.link_changed()
+        """Plug the cable in or out; an adapter does the same at its end."""
+        self._link_up = up
+        if self.peer is not None:
+            self.peer.link_set(up)
 
     def send(self, frame: bytes) -> None:
         """A frame from the guest."""

@@ -69,7 +69,7 @@ class HubPort(Netdev):
         self._hub.spread(self, frame)
         return True
 
-    def link_changed(self) -> None:
+    def link_set(self, up: bool) -> None:
         """`NetPeer`: the cable behind the hub is the hub's own affair."""
 
 

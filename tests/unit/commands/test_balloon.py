@@ -108,6 +108,19 @@ async def test_the_polling_interval_is_a_property(machine: FakeMachine, balloon:
         await qom.qom_set(machine, PATH, name, -1)
 
 
+async def test_questions_may_be_asked_from_the_start(machine: FakeMachine) -> None:
+    machine.tree.unattached.add_child("pci.0", PciRig(memory=machine.memory).bus)
+    name = "guest-stats-polling-interval"
+    with pytest.raises(InvalidParameterValue, match="seconds from 0 to"):
+        await machine.peripherals.add(DeviceSpec("virtio-balloon-pci", settings={name: -1}))
+    made = await machine.peripherals.add(DeviceSpec("virtio-balloon-pci", id="b0", settings={name: "3"}))
+    (backend,) = made.inner
+    assert isinstance(backend, VirtioBalloonDevice)
+    assert (backend.core.interval, made.get(name), backend.get(name)) == (3, 3, 3)
+    made.set(name, 5)
+    assert (backend.core.interval, made.get(name), backend.get(name)) == (5, 5, 5)
+
+
 async def test_a_machine_has_one_balloon(machine: FakeMachine, balloon: VirtioBalloonDevice) -> None:
     with pytest.raises(GenericError, match="Only one balloon device is supported"):
         await machine.peripherals.add(DeviceSpec("virtio-balloon-pci", id="b1"))

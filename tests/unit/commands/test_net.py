@@ -47,6 +47,33 @@ async def test_a_card_offers_what_is_not_switched_off(machine: FakeMachine) -> N
     assert await offered(ctrl_vq="off") == everything & ~(net.CTRL_VQ | net.BY_COMMAND)
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"speed": "-2"}, "'speed' must be between 0 and INT_MAX"),
+        ({"duplex": "x"}, "'duplex' must be 'half' or 'full'"),
+        ({"rx_queue_size": "100"}, "Invalid rx_queue_size (= 100), must be a power of 2 between 256 and 1024."),
+        ({"tx_queue_size": "2048"}, "Invalid tx_queue_size (= 2048), must be a power of 2 between 256 and 1024."),
+        ({"csum": "on"}, "csum=on is not supported: the card has plain frames and one pair of queues"),
+        ({"mq": "on"}, "mq=on is not supported: the card has plain frames and one pair of queues"),
+    ],
+)
+async def test_a_card_that_cannot_be_is_refused(machine: FakeMachine, settings: dict[str, str], problem: str) -> None:
+    machine.tree.unattached.add_child("pci.0", PciRig(memory=machine.memory).bus)
+    assert await refused(machine, "virtio-net-pci", **settings) == problem
+    assert list(machine.network.adapters) == []
+
+
+async def test_a_card_tells_of_its_wire_and_has_queues_as_long_as_wanted(machine: FakeMachine) -> None:
+    machine.tree.unattached.add_child("pci.0", PciRig(memory=machine.memory).bus)
+    settings = {"speed": "1000", "duplex": "full", "rx_queue_size": "512", "csum": "off"}
+    card = await machine.peripherals.add(DeviceSpec("virtio-net-pci", settings=settings))
+    assert isinstance(card, VirtioNetPci)
+    assert card.core.offered & net.SPEED_DUPLEX
+    assert card.core.config()[12:] == b"\xe8\3\0\0\1"
+    assert [queue.most for queue in card.core.queues] == [512, 256, 64]
+
+
 async def test_a_card_names_the_setting_that_does_not_find_its_back_end(machine: FakeMachine) -> None:
     rig = PciRig(memory=machine.memory)
     machine.tree.unattached.add_child("pci.0", rig.bus)

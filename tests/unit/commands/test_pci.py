@@ -159,7 +159,7 @@ BRIDGE_LINES = """\
       secondary bus 1.
       subordinate bus 1.
       IO range [0xd000, 0xdfff]
-      memory range [0x80000000, 0x800fffff]
+      memory range [0x80000000, 0x801fffff]
       prefetchable memory range [0x00100000, 0x000fffff]
       id "br"
   Bus  1, device   2, function 0:

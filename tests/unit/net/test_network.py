@@ -74,6 +74,14 @@ async def test_set_link_takes_adapters_and_back_ends_by_name(network: Network) -
     assert (first.link_up, second.link_up) == (False, False)
     network.set_link("nic-a", True)
     assert (first.link_changes, second.link_changes) == ([False, True], [False])
+    network.set_link("nic-b", True)
+    assert second.link_up
+    second.send(frame(1))
+    assert first.frames == []
+    network.set_link("b", True)
+    network.set_link("nic-a", False)
+    network.set_link("a", True)
+    assert first.link_up
     with pytest.raises(DeviceNotFound):
         network.set_link("c", True)
 

@@ -19,9 +19,19 @@ from varan.devices.pci.function import PciFunction
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError
 
+NO_ADDRESS = -1
+"""Setting's value: the first slot that is free."""
 LARGEST_ROM = 16 << 20
 ALL_ONES = (1 << 64) - 1
 """Shown as the address of what has none."""
+
+
+def _parse_address(given: Any) -> int:
+    """A devfn. Numbers are read as they are written. Raises ValueError."""
+    devfn = address.parse(str(given))
+    if devfn is None or isinstance(given, bool):
+        raise ValueError(given)
+    return devfn
 
 
 class PciDevice(PluggableDevice):
@@ -30,7 +40,15 @@ class PciDevice(PluggableDevice):
     type_name = "pci-device"
     bus_type = "PCI"
     properties: ClassVar[tuple[Property, ...]] = (
-        Property("addr", "str", "Slot and optional function number, example: 06.0 or 06", default=""),
+        Property(
+            "addr",
+            "int32",
+            "Slot and optional function number, example: 06.0 or 06",
+            default=NO_ADDRESS,
+            parse=_parse_address,
+            shown=address.show,
+        ),
+        Property("legacy-addr", "str", "the same as users write it", read=lambda device: device.shown_address),
         Property("multifunction", "bool", "further functions share the slot", default=False),
         Property("romfile", "str", "file with the expansion ROM's contents", default=""),
         Property("rombar", "uint32", "whether the guest sees the expansion ROM (0 or 1)", default=1),
@@ -58,19 +76,22 @@ class PciDevice(PluggableDevice):
         if self._rom is not None:
             self.function.add_bar(r.ROM_INDEX, Rom(self._rom, f"{self.type_name}.rom"))
         bus.attach(self.function, devfn, multifunction=self.settings["multifunction"])
-        self.settle(addr=address.show(devfn))
+        self.settle(addr=devfn)
 
     def _choose_place(self, bus: PciBus) -> int:
-        given = self.settings["addr"]
-        if not given:
+        devfn: int = self.settings["addr"]
+        if devfn == NO_ADDRESS:
             slot = bus.free_slot()
             if slot is None:
                 raise GenericError(f"PCI: no slot/function available for {self.type_name}, all in use or reserved")
             return slot * address.FUNCTIONS
-        devfn = address.parse(given)
-        if devfn is None:
-            raise GenericError(f"Property '{self.type_name}.addr' doesn't take value '{given}'")
         return devfn
+
+    @property
+    def shown_address(self) -> str:
+        """Slot and function, empty before it has a place."""
+        devfn = self.settings["addr"]
+        return "" if devfn == NO_ADDRESS else address.show(devfn)
 
     def unrealize(self) -> None:
         bus = self.function.bus

@@ -29,6 +29,7 @@ STATISTICS = (
 )
 """By tag (5.5.6.4)."""
 LONGEST_INTERVAL = 0xFFFFFFFF
+INTERVAL = "guest-stats-polling-interval"
 
 
 def _root(node: Object) -> Object:
@@ -46,14 +47,15 @@ def _guest_stats(device: VirtioBalloonDevice) -> dict[str, Any]:
     return {"stats": stats, "last-update": device.core.state.last_update}
 
 
-def _interval(device: VirtioBalloonDevice) -> int:
-    return device.core.interval if device.realized else 0
+def _check_interval(seconds: int) -> None:
+    if not 0 <= seconds <= LONGEST_INTERVAL:
+        raise InvalidParameterValue(INTERVAL, f"seconds from 0 to {LONGEST_INTERVAL}")
 
 
 def _set_interval(device: VirtioBalloonDevice, seconds: int) -> None:
-    if not 0 <= seconds <= LONGEST_INTERVAL:
-        raise InvalidParameterValue("guest-stats-polling-interval", f"seconds from 0 to {LONGEST_INTERVAL}")
+    _check_interval(seconds)
     device.core.set_interval(seconds)
+    device.settle(**{INTERVAL: seconds})
 
 
 class VirtioBalloonDevice(VirtioBackend, Balloon):
@@ -68,10 +70,11 @@ class VirtioBalloonDevice(VirtioBackend, Balloon):
         Property("page-poison", "bool", "the guest tells what it fills free pages with", default=True),
         Property("guest-stats", "guest statistics", "what the guest said of its memory", read=_guest_stats),
         Property(
-            "guest-stats-polling-interval",
+            INTERVAL,
             "int64",
             "seconds between questions for that, 0 for none",
-            read=_interval,
+            default=0,
+            setting=True,
             write=_set_interval,
         ),
     )
@@ -80,8 +83,11 @@ class VirtioBalloonDevice(VirtioBackend, Balloon):
     def realize(self, environment: Environment, bus: VirtioBus) -> None:
         if any(isinstance(other, VirtioBalloonDevice) and other.realized for other in _root(self).walk()):
             raise GenericError("Only one balloon device is supported")
+        _check_interval(self.settings[INTERVAL])
         self._environment = environment
         super().realize(environment, bus)
+        if self.settings[INTERVAL]:
+            self.core.set_interval(self.settings[INTERVAL])
 
     def make_core(self, environment: Environment) -> b.VirtioBalloon:
         given = self.settings

@@ -22,7 +22,9 @@ from varan.net.adapter import RxFilter
 from varan.net.base import MAX_FRAME
 
 RECEIVE, TRANSMIT, CONTROL = range(3)
-QUEUE_SIZES = (256, 256, 64)
+QUEUE_SIZES = (256, 256)
+"""Of the receive and the transmit queue."""
+CONTROL_QUEUE_SIZE = 64
 
 MTU = 1 << 3
 MAC = 1 << 5
@@ -34,12 +36,15 @@ CTRL_VLAN = 1 << 19
 CTRL_RX_EXTRA = 1 << 20
 GUEST_ANNOUNCE = 1 << 21
 CTRL_MAC_ADDR = 1 << 23
+SPEED_DUPLEX = 1 << 63
 BY_COMMAND = CTRL_RX | CTRL_VLAN | CTRL_RX_EXTRA | GUEST_ANNOUNCE | CTRL_MAC_ADDR
 """What needs the control queue (VIRTIO 1.2, section 5.1.3.1)."""
 FEATURES = MAC | MRG_RXBUF | STATUS | CTRL_VQ | BY_COMMAND
 
 LINK_UP, ANNOUNCE = 1, 2
-_CONFIG = struct.Struct("<6sHHH")
+UNKNOWN_SPEED, UNKNOWN_DUPLEX = 0xFFFFFFFF, 0xFF
+"""What the card says of the wire when nobody has told it."""
+_CONFIG, _WIRE = struct.Struct("<6sHHH"), struct.Struct("<IB")
 _SHORT_HEADER, _HEADER = 10, 12
 """Bytes before a frame: a legacy driver without merged buffers has no count of buffers there."""
 _BATCH = 256
@@ -60,7 +65,7 @@ class VirtioNet(VirtioDevice[VirtioNetState]):
 
     `transmit_due`: there are frames to `take_frames`. `receive_due`: `receive` has room again. `filter_changed`: what
     passes is another now. `without`: the bits of FEATURES that are not offered. `link_up` is kept right by the owner,
-    who calls `announce_config` after a change.
+    who calls `announce_config` after a change. `wire`: speed in Mbit/s and whether it is full duplex (1) or half (0).
     """
 
     device_number = 1
@@ -77,21 +82,25 @@ class VirtioNet(VirtioDevice[VirtioNetState]):
         features: int = common.DEFAULT,
         without: int = 0,
         mtu: int = 0,
+        wire: tuple[int, int] | None = None,
+        queue_sizes: tuple[int, int] = QUEUE_SIZES,
     ) -> None:
         self._permanent_mac = mac
         self._mtu = mtu
+        self._wire = _WIRE.pack(*wire) if wire else b""
         self._transmit_due = transmit_due
         self._receive_due = receive_due
         self._filter_changed = filter_changed
         self._starved = False
         self.link_up = True
         own = FEATURES & ~without & ~(BY_COMMAND if without & CTRL_VQ else 0)
-        super().__init__(memory, QUEUE_SIZES, features | own | (MTU if mtu else 0))
+        own |= (MTU if mtu else 0) | (SPEED_DUPLEX if wire else 0)
+        super().__init__(memory, (*queue_sizes, CONTROL_QUEUE_SIZE), features | own)
         self.state.mac = mac
 
     def config(self) -> bytes:
         status = (LINK_UP if self.link_up else 0) | (ANNOUNCE if self.state.announce else 0)
-        return _CONFIG.pack(self.state.mac, status, 1, self._mtu)
+        return _CONFIG.pack(self.state.mac, status, 1, self._mtu) + self._wire
 
     def write_config(self, offset: int, data: bytes) -> None:
         if not self.modern and offset + len(data) <= MAC_LENGTH:

@@ -6,7 +6,7 @@ from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.virtio.backend import VirtioBackend
 from varan.devices.virtio.net import VirtioNet
-from varan.devices.virtio.net_card import PROPERTIES, NetCard, switched_off
+from varan.devices.virtio.net_card import PROPERTIES, NetCard
 from varan.devices.virtio.pci import VirtioPciDevice
 from varan.net.adapter import format_mac
 from varan.net.base import Netdev
@@ -28,19 +28,18 @@ class VirtioNetDevice(VirtioBackend):
 
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)
-        given, device = self.settings, self.asked_for
+        device = self.asked_for
         netdev: Netdev | None = self.find_end(environment, "netdev")
         if netdev is not None and netdev.peer is not None:
             raise self.end_in_use("netdev", netdev.id)
         self._card = card = NetCard(
             environment,
             device.id or environment.ends.network.free_name(device.type_name),
+            device.type_name,
             lambda: self.path,
-            mac=given["mac"],
-            netdev=netdev,
-            features=self.ring_features,
-            without=switched_off(given),
-            mtu=given["host_mtu"],
+            netdev,
+            self.settings,
+            self.ring_features,
         )
         self.settle(mac=format_mac(card.mac))
 

@@ -84,7 +84,7 @@ async def test_info_answers_about_the_machine(session: HmpSession) -> None:
     assert await session.execute("info version") == f"7.0.0 (varan-{VERSION})\n"
     assert (await session.execute("info kvm")).startswith("kvm support: ")
     assert await session.execute("info accelerator") == "unicorn: runs nothing\n"
-    assert await session.execute("info memory_size_summary") == f"base memory: {RAM_SIZE}\n"
+    assert await session.execute("info memory_size_summary") == (f"base memory: {RAM_SIZE}\nplugged memory: 0\n")
 
 
 async def test_info_kvm_when_it_runs() -> None:

@@ -31,7 +31,8 @@ def rig() -> PciRig:
 
 
 def plug(rig: PciRig, addr: str = "", multifunction: bool = False, bus: PciBus | None = None) -> Sample:
-    device = Sample(settings={"addr": addr, "multifunction": multifunction})
+    place = {"addr": addr} if addr else {}
+    device = Sample(settings={**place, "multifunction": multifunction})
     (bus or rig.bus).plug(device, rig.environment)
     return device
 
@@ -55,14 +56,14 @@ def test_other_words_are_no_address(rig: PciRig, text: str) -> None:
 def test_device_goes_to_its_address_and_tells_it(rig: PciRig) -> None:
     device = plug(rig, "0x4")
     assert rig.read(4 << 3, r.VENDOR_ID, 2) == 0x1AF4
-    assert device.get("addr") == "04.0"
+    assert (device.get("addr"), device.get("legacy-addr")) == (0x20, "04.0")
     assert device.function.device is device
 
 
 def test_device_without_an_address_takes_the_first_free_slot(rig: PciRig) -> None:
     plug(rig, "0")
     plug(rig, "2")
-    assert [plug(rig).get("addr") for _ in range(2)] == ["01.0", "03.0"]
+    assert [plug(rig).get("legacy-addr") for _ in range(2)] == ["01.0", "03.0"]
 
 
 def test_full_bus_takes_no_more(rig: PciRig) -> None:
@@ -108,7 +109,7 @@ def test_bridge_has_a_bus_below_it_whose_slots_start_at_0(rig: PciRig) -> None:
     assert list(named.children) == ["br"]
     assert list(other.children) == ["pci.2"]
     assert rig.read(5 << 3, rig.read(5 << 3, r.CAPABILITY_LIST, 1), 4) == 0x02000004
-    assert plug(rig, bus=named.function.secondary).get("addr") == "00.0"
+    assert plug(rig, bus=named.function.secondary).get("legacy-addr") == "00.0"
 
 
 async def test_rom_file_is_shown_as_the_expansion_rom(rig: PciRig, tmp_path: Path) -> None:

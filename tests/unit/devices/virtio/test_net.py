@@ -85,6 +85,7 @@ def card(request: pytest.FixtureRequest) -> Card:
 def test_configuration_tells_address_link_and_mtu() -> None:
     card = Card()
     assert card.device.config() == MAC + struct.pack("<HHH", net.LINK_UP, 1, 1500)
+    assert not card.device.offered & net.SPEED_DUPLEX
     card.device.link_up = False
     card.device.announce_config()
     assert card.device.read_config(6, 2) == 0

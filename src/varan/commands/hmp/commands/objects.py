@@ -156,6 +156,8 @@ def _shown_settings(device: PluggableDevice) -> Iterator[str]:
 
 
 def _shown(one: Property, value: Any) -> str:
+    if one.shown is not None:
+        return one.shown(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
