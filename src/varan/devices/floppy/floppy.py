@@ -42,6 +42,8 @@ class Floppy(PluggableDevice):
         Property("share-rw", "bool", "others may write the image, too", default=False),
     )
     _backend: BlockBackend
+    _answering = False
+    """Whether the controller is being answered, on the loop."""
 
     # As the user's device
 
@@ -141,7 +143,11 @@ class Floppy(PluggableDevice):
         self._later(lambda: self._backend.write(offset, buffers, stable=not self._backend.writeback), done)
 
     def _later(self, work: Callable[[], Coroutine[Any, Any, None]], done: Callable[[bool], None]) -> None:
-        self._environment.post(lambda: self._start(work, done))
+        if self._answering:
+            # A machine that stops waits for what is under way: what follows from an answer begins before anybody looks.
+            self._start(work, done)
+        else:
+            self._environment.post(lambda: self._start(work, done))
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]], done: Callable[[bool], None]) -> None:
         drive.start(self._run(work, done))
@@ -156,4 +162,8 @@ class Floppy(PluggableDevice):
         except Exception:
             log.exception("a request to drive '%s' failed", self._backend.name)
         with self._environment.lock:
-            done(good)
+            outer, self._answering = self._answering, True
+            try:
+                done(good)
+            finally:
+                self._answering = outer

@@ -66,11 +66,11 @@ class Ports:
         self.out(DIR, 0)
         self.command(0x03, 0xAF, 0x02)
 
-    def arm(self, mode: int) -> None:
+    def arm(self, mode: int, count: int = SECTOR) -> None:
         self.out(0x0A, 6)
         self.out(0x0C, 0)
         self.out(0x04, 0, 0)
-        self.out(0x05, 0xFF, 0x01)
+        self.out(0x05, count - 1 & 0xFF, count - 1 >> 8)
         self.out(0x81, BUFFER >> 16)
         self.out(0x0B, mode)
         self.out(0x0A, 2)
@@ -120,6 +120,37 @@ async def test_requests_that_must_wait_go_through_the_loop(vm: varan.Machine) ->
     assert await ports.sector() == ([0, 0, 0], b"a" * SECTOR)
     assert (await ports.sector(write=b"n" * SECTOR))[0] == [0, 0, 0]
     assert await ports.sector() == ([0, 0, 0], b"n" * SECTOR)
+
+
+async def test_a_stop_waits_for_a_whole_transfer(vm: varan.Machine) -> None:
+    await vm.qmp.execute(
+        "block_set_io_throttle",
+        {"device": "f0", "bps": 1, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0},
+    )
+    ports = Ports(vm)
+    ports.start()
+    ports.arm(0x46, 36 * SECTOR)
+    ports.command(0xE6, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF)
+    await asyncio.sleep(0)
+    await vm._whole.drain()
+    assert ports.read(MSR) & 0xD0 == 0xD0, "there are results"
+    assert vm._whole.memory.read_bytes(BUFFER, 36 * SECTOR) == b"a" * 36 * SECTOR
+
+
+async def test_a_track_is_formatted_by_requests_that_wait(vm: varan.Machine, tmp_path: Path) -> None:
+    await vm.qmp.execute(
+        "block_set_io_throttle",
+        {"device": "f0", "bps": 10**9, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0},
+    )
+    ports = Ports(vm)
+    ports.start()
+    vm._whole.memory.write_ram(BUFFER, bytes([0, 0, 1, 2]) * 255)
+    ports.arm(0x4A, 1020)
+    ports.command(0x4D, 0, 2, 255, 0x54, 0xE5)
+    async with asyncio.timeout(20):
+        while ports.read(MSR) & 0xC0 != 0xC0:
+            await asyncio.sleep(0)
+    assert (tmp_path / "a").read_bytes()[: SECTOR + 1] == b"\xe5" * SECTOR + b"a"
 
 
 async def test_disks_come_and_go(vm: varan.Machine, disks: Any) -> None:
