@@ -33,19 +33,29 @@ MIB = 1 << 20
 PATIENCE = 90
 RECORD = 64 << 10
 WRITERS, RECORDS = 3, 16
+DISKS: dict[str, tuple[str, tuple[str, ...], DeviceSpec]] = {
+    "virtio": (
+        "vda",
+        ("virtio_pci", "virtio_blk"),
+        DeviceSpec("virtio-blk-pci", settings={"drive": "d0", "num-queues": 2}),
+    ),
+    "ide": ("sda", ("ata_piix", "sd_mod"), DeviceSpec("ide-hd", settings={"drive": "d0"})),
+}
+"""What Linux calls it, its modules, and the device."""
 SCRIPT = f"""
+until test -b /dev/DISK; do sleep 0.1; done
 write() {{
     i=0
     while [ $i -lt {RECORDS} ]; do
         at=$(($1 * {RECORDS} + i)); i=$((i + 1))
         seq $((at * 1000)) 999999 | head -c {RECORD} > /tmp/record$1
-        dd if=/tmp/record$1 of=/dev/vda bs=64k seek=$at conv=notrunc,fsync oflag=direct 2>/dev/null || echo GUEST-ERROR
+        dd if=/tmp/record$1 of=/dev/DISK bs=64k seek=$at conv=notrunc,fsync oflag=direct 2>/dev/null || echo GUEST-ERROR
     done
 }}
 for writer in 0 1 2; do write $writer & done
 wait
 dmesg | grep -i 'error' && echo GUEST-ERROR
-dd if=/dev/vda bs=64k count={WRITERS * RECORDS} iflag=direct 2>/dev/null | md5sum
+dd if=/dev/DISK bs=64k count={WRITERS * RECORDS} iflag=direct 2>/dev/null | md5sum
 echo THE-END
 """
 
@@ -61,18 +71,19 @@ def expected() -> bytes:
 
 @asynccontextmanager
 async def writing(
-    folder: Path, source: dict[str, Any], **policies: BlockdevOnError
+    folder: Path, source: dict[str, Any], kind: str = "virtio", **policies: BlockdevOnError
 ) -> AsyncIterator[tuple[varan.Machine, EventListener]]:
     """A guest that writes its records to `source`."""
+    name, modules, device = DISKS[kind]
     initrd = folder / "initrd"
-    initrd.write_bytes(make_initrd(SCRIPT, need_busybox(), modules=("virtio_pci", "virtio_blk")))
+    initrd.write_bytes(make_initrd(SCRIPT.replace("DISK", name), need_busybox(), modules=modules))
     spec = MachineSpec(
         memory=256 * MIB,
         accelerators=(("unicorn", {}),),
         boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append="console=ttyS0 panic=-1 quiet"),
         serials=("serial0",),
         drives=(DriveSpec("d0", source, **policies),),
-        devices=(DeviceSpec("virtio-blk-pci", settings={"drive": "d0", "num-queues": 2}),),
+        devices=(device,),
     )
     async with varan.Machine(spec=spec) as vm, vm.qmp.listen() as listener:
         await vm.start()
@@ -112,13 +123,15 @@ def small_file_system(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-@pytest.mark.parametrize("format", ["raw", "qcow2"])
-async def test_a_full_file_system_stops_the_machine_until_there_is_space(tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize(("format", "kind"), [("raw", "virtio"), ("qcow2", "virtio"), ("raw", "ide")])
+async def test_a_full_file_system_stops_the_machine_until_there_is_space(
+    tmp_path: Path, format: str, kind: str
+) -> None:
     with small_file_system(tmp_path, 4 * MIB) as small:
         image, filler = str(small / "disk"), small / "filler"
         await varan.block.create(image, 8 * MIB, format=format)
         filler.write_bytes(bytes(3 * MIB))
-        async with writing(tmp_path, {"driver": format, "file.filename": image}) as (vm, listener):
+        async with writing(tmp_path, {"driver": format, "file.filename": image}, kind) as (vm, listener):
             for left in (2 * MIB, 0):
                 error = await stopped(vm, listener)
                 assert (error.operation, error.nospace) == (IoOperationType.WRITE, True)
@@ -159,8 +172,9 @@ async def test_a_file_that_may_not_grow_wants_for_space_too(tmp_path: Path) -> N
         await finished(vm)
 
 
+@pytest.mark.parametrize("kind", DISKS)
 @pytest.mark.parametrize("iotype", ["read", "write", "flush"])
-async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path: Path, iotype: str) -> None:
+async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path: Path, iotype: str, kind: str) -> None:
     base = tmp_path / "base"
     base.write_bytes(bytes(8 * MIB))
     image = str(tmp_path / "disk")
@@ -175,7 +189,7 @@ async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path
         source = {"driver": "qcow2", "file": faulty | {"image.filename": image}}
     stop = {"rerror": BlockdevOnError.STOP, "werror": BlockdevOnError.STOP}
     operation = IoOperationType.READ if iotype == "read" else IoOperationType.WRITE
-    async with writing(tmp_path, source, **stop) as (vm, listener):
+    async with writing(tmp_path, source, kind, **stop) as (vm, listener):
         ended = asyncio.create_task(finished(vm))
         failures = 0
         while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.initrd import make_initrd
+from tests.support.iso_image import make_iso
 from tests.support.kernel import need_busybox, need_kernel
 from tests.support.linux_guest import PATIENCE, until
 from tests.support.tray_program import install
@@ -24,7 +25,7 @@ from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 pytestmark = pytest.mark.linux
 
 MIB = 1 << 20
-MODULES = ("ata_piix", "sd_mod", "sr_mod")
+MODULES = ("ata_piix", "sd_mod", "sr_mod", "isofs")
 LOOP = """
 echo GUEST-IS-READY
 while read -r line; do
@@ -132,10 +133,11 @@ async def test_discs_come_and_go(tmp_path: Path) -> None:
         assert "No medium" in await ask(vm, "dd if=/dev/sr0 bs=2048 count=1 of=/dev/null")
 
 
-async def test_a_guest_that_reads_keeps_its_disc(tmp_path: Path) -> None:
-    make_image(tmp_path / "a.iso", 2, MIB)
+async def test_a_disc_that_is_mounted_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.iso").write_bytes(make_iso({"HELLO.TXT": b"hello, disc\n", "OTHER.TXT": bytes(5000)}))
     async with guest(tmp_path, LOOP, cd0=tmp_path / "a.iso") as (vm, listener):
-        await ask(vm, "exec 5< /dev/sr0")
+        assert "DONE-0" in await ask(vm, "mount -t iso9660 /dev/sr0 /tmp")
+        assert "hello, disc" in await ask(vm, "cat /tmp/hello.txt")
         (info,) = await vm.qmp.query_block()
         assert (info.removable, info.locked, info.tray_open) == (True, True, False)
         with pytest.raises(DeviceLocked):
@@ -143,7 +145,7 @@ async def test_a_guest_that_reads_keeps_its_disc(tmp_path: Path) -> None:
         await vm.qmp.blockdev_open_tray("cd0")
         (info,) = await vm.qmp.query_block()
         assert not info.tray_open
-        await ask(vm, "exec 5<&-")
+        await ask(vm, "umount /tmp")
         (info,) = await vm.qmp.query_block()
         assert not info.locked
         await vm.qmp.eject("cd0")
