@@ -6,7 +6,9 @@ Format: Documentation/driver-api/early-userspace/buffer-format.rst of the Linux 
 from __future__ import annotations
 
 import gzip
+import re
 import stat
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,9 @@ md5sum sha256sum gzip gunzip zcat seq test true false expr uname ps kill powerof
 cttyhack devmem taskset usleep time find xargs tar diff cmp yes sync nproc env printf tee insmod rmmod lsmod ip ifconfig
 route ping nc udhcpc wget arp nslookup blkdiscard blockdev hostname readlink basename dirname timeout stat which mke2fs
 """
+
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+"""A line of ldd."""
 
 PRELUDE = """#!/bin/sh
 export PATH=/bin HOME=/
@@ -62,9 +67,17 @@ class Cpio:
         self._parts.append(_padded(header + path) + _padded(data))
 
 
-def make_initrd(script: str, busybox: Path | str, *, compress: bool = False, modules: Sequence[str] = ()) -> bytes:
+def make_initrd(
+    script: str,
+    busybox: Path | str,
+    *,
+    compress: bool = False,
+    modules: Sequence[str] = (),
+    programs: Sequence[Path | str] = (),
+) -> bytes:
     """An initrd whose /init mounts /proc, /sys and /dev, inserts `modules` (names; what they depend on goes first),
-    and then runs the lines of `script` in busybox's shell.
+    and then runs the lines of `script` in busybox's shell. `programs` are the host's, which go into /bin with the
+    libraries that they need.
 
     Standard input and output are the kernel's console. When the script ends, the machine's power goes off (or the CPU
     halts, where the machine has no power switch).
@@ -76,10 +89,26 @@ def make_initrd(script: str, busybox: Path | str, *, compress: bool = False, mod
     archive.file("bin/busybox", Path(busybox).read_bytes())
     for applet in APPLETS.split():
         archive.symlink(f"bin/{applet}", "busybox")
+    _add_programs(archive, programs)
     insertions = _add_modules(archive, modules) if modules else ""
     archive.file("init", f"{PRELUDE}{insertions}{script}\npoweroff -f\n".encode())
     data = archive.finish()
     return gzip.compress(data, 1, mtime=0) if compress else data
+
+
+def _add_programs(archive: Cpio, programs: Sequence[Path | str]) -> None:
+    """Put the programs into /bin, and their libraries where the host has them."""
+    libraries: set[Path] = set()
+    for program in programs:
+        path = Path(program)
+        archive.file(f"bin/{path.name}", path.read_bytes())
+        listed = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=True).stdout
+        libraries |= {Path(found) for found in _LIBRARY.findall(listed)}
+    folders = {folder for library in libraries for folder in library.parents if folder != Path("/")}
+    for folder in sorted(folders):
+        archive.directory(str(folder).lstrip("/"))
+    for library in sorted(libraries):
+        archive.file(str(library).lstrip("/"), library.read_bytes())
 
 
 def _add_modules(archive: Cpio, names: Sequence[str]) -> str:
