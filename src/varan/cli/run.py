@@ -54,6 +54,7 @@ FLAGS = (
         repeatable=True,
         form="if=virtio,file={}",
     ),
+    Flag("cdrom", "cdrom", "FILE", "image of an optical disc, in an IDE drive"),
     Flag("memory", "m", "SIZE", "guest memory, like 512M or 2G", DEFAULT_MEMORY),
     Flag("cpus", "smp", "N", "number of CPUs", "1"),
     Flag("accel", "accel", "NAME", "who runs the CPUs: kvm or unicorn", repeatable=True),

@@ -53,8 +53,9 @@ class IdeChannel(Device[ChannelState]):
 
     def read(self, offset: int, size: int) -> int:
         """The command block."""
-        if offset == r.DATA:
-            drive = self.selected
+        if not offset:
+            # The data port, which guests read a word at a time: no look-ups that can be spared.
+            drive = self.drives[self.state.device >> 4 & 1]
             return drive.read_data(size) if drive is not None else 0
         value = self._read_register(offset)
         for at in range(1, size):
@@ -63,8 +64,8 @@ class IdeChannel(Device[ChannelState]):
 
     def write(self, offset: int, size: int, value: int) -> None:
         """The command block."""
-        if offset == r.DATA:
-            drive = self.selected
+        if not offset:
+            drive = self.drives[self.state.device >> 4 & 1]
             if drive is not None:
                 drive.write_data(size, value)
             return

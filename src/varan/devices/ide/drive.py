@@ -172,11 +172,15 @@ class IdeDrive(Device[S], Generic[S]):
         state = self.state
         if state.phase != DATA_IN:
             return 0
-        at = state.position
-        state.position = after = min(at + size, state.end)
-        value = int.from_bytes(state.buffer[at:after], "little")
-        if after == state.end:
-            self.taken()
+        at, end = state.position, state.end
+        after = at + size
+        if after < end:
+            # Nearly always, and a word at a time.
+            state.position = after
+            return int.from_bytes(state.buffer[at:after], "little")
+        state.position = end
+        value = int.from_bytes(state.buffer[at:end], "little")
+        self.taken()
         return value
 
     def write_data(self, size: int, value: int) -> None:
@@ -184,11 +188,15 @@ class IdeDrive(Device[S], Generic[S]):
         state = self.state
         if state.phase not in (DATA_OUT, PACKET):
             return
-        at = state.position
-        state.position = after = min(at + size, state.end)
-        state.buffer[at:after] = value.to_bytes(size, "little")[: after - at]
-        if after == state.end:
-            self.given()
+        at, end = state.position, state.end
+        after = at + size
+        if after < end:
+            state.position = after
+            state.buffer[at:after] = value.to_bytes(size, "little")
+            return
+        state.position = end
+        state.buffer[at:end] = value.to_bytes(size, "little")[: end - at]
+        self.given()
 
     def taken(self) -> None:
         """The guest has read what was offered."""
