@@ -120,6 +120,7 @@ class Builder:
     nographic: bool = False
     default_serial: bool = True
     default_monitor: bool = True
+    default_drives: bool = True
     process: ProcessDraft = field(default_factory=ProcessDraft)
     warnings: list[str] = field(default_factory=list)
 

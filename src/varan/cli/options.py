@@ -362,7 +362,7 @@ _PROCESS = (
         "nodefaults",
         None,
         Group.PROCESS,
-        "No serial port and no monitor beside those that options ask for.",
+        "No serial port, monitor, CD-ROM drive or floppy drive beside those that options ask for.",
         process.fold_nodefaults,
     ),
     Option(
@@ -432,6 +432,7 @@ def parse_command_line(arguments: Sequence[str], program: str) -> Configuration:
     builder = Builder(program)
     for occurrence in parse_arguments(arguments, OPTIONS):
         occurrence.apply(builder)
+    disks.add_default_drives(builder)
     return builder.finish()
 
 

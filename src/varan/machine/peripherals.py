@@ -58,7 +58,7 @@ class Peripherals:
             await device.acquire(self._environment)
             try:
                 with self._environment.lock:
-                    self._plug(device, bus)
+                    self._plug(device, bus, on_board=spec.on_board)
             except BaseException:
                 await device.release()
                 raise
@@ -93,9 +93,11 @@ class Peripherals:
                 return bus
         raise GenericError(f"No '{kind}' bus found for device '{cls.type_name}'")
 
-    def _plug(self, device: PluggableDevice, bus: Bus | None) -> None:
+    def _plug(self, device: PluggableDevice, bus: Bus | None, *, on_board: bool) -> None:
         if device.id is not None:
             self._tree.peripheral.add_child(device.id, device)
+        elif on_board:
+            self._tree.unattached.add_numbered_child("device", device)
         else:
             self._tree.anonymous.add_numbered_child("device", device)
         try:

@@ -63,6 +63,8 @@ class DeviceSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     origin: str = field(default="", compare=False)
     """What asked for it, to be named in errors."""
+    on_board: bool = False
+    """The board comes with it: in the object tree it is not among the peripherals, unless it has an id."""
 
 
 @dataclass(frozen=True, slots=True)

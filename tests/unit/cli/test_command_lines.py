@@ -9,7 +9,17 @@ from varan.api.values import ShutdownAction
 from varan.cli.builder import Configuration
 from varan.cli.options import parse_command_line
 from varan.cli.process import ProcessSpec
-from varan.machine.spec import MIB, BootSpec, ChardevSpec, MachineSpec, MonitorMode, MonitorSpec, Topology
+from varan.machine.spec import (
+    MIB,
+    BootSpec,
+    ChardevSpec,
+    DeviceSpec,
+    DriveSpec,
+    MachineSpec,
+    MonitorMode,
+    MonitorSpec,
+    Topology,
+)
 
 
 def configuration(line: str) -> Configuration:
@@ -32,6 +42,11 @@ def test_linux_on_the_terminal() -> None:
             ),
             serials=("serial0",),
             monitors=(MonitorSpec("compat_monitor0", MonitorMode.CONTROL, id="compat_monitor0"),),
+            drives=(DriveSpec("ide1-cd0", None, retained={"read-only": True}), DriveSpec("floppy0", None)),
+            devices=(
+                DeviceSpec("ide-cd", bus="ide.1", settings={"drive": "ide1-cd0", "unit": "0"}, on_board=True),
+                DeviceSpec("floppy", settings={"unit": "0", "drive": "floppy0"}, on_board=True),
+            ),
         ),
         ProcessSpec(),
     )

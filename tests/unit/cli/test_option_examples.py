@@ -243,7 +243,7 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
         (
             "-cdrom a",
             "machine.devices",
-            (DeviceSpec("ide-cd", bus="ide.1", settings={"drive": "ide1-cd0", "unit": "0"}),),
+            (DeviceSpec("ide-cd", bus="ide.1", settings={"drive": "ide1-cd0", "unit": "0"}, on_board=True),),
         ),
     ],
     "drive": [
@@ -335,9 +335,9 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             "-drive file=a -drive file=b,bus=1,unit=1 -drive media=cdrom -device ib700",
             "machine.devices",
             (
-                DeviceSpec("ide-hd", bus="ide.0", settings={"drive": "ide0-hd0", "unit": "0"}),
-                DeviceSpec("ide-hd", bus="ide.1", settings={"drive": "ide1-hd1", "unit": "1"}),
-                DeviceSpec("ide-cd", bus="ide.0", settings={"drive": "ide0-cd1", "unit": "1"}),
+                DeviceSpec("ide-hd", bus="ide.0", settings={"drive": "ide0-hd0", "unit": "0"}, on_board=True),
+                DeviceSpec("ide-hd", bus="ide.1", settings={"drive": "ide1-hd1", "unit": "1"}, on_board=True),
+                DeviceSpec("ide-cd", bus="ide.0", settings={"drive": "ide0-cd1", "unit": "1"}, on_board=True),
                 DeviceSpec("ib700"),
             ),
         ),
@@ -356,12 +356,18 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
             "-fda a -drive if=floppy,id=x",
             "machine.devices",
             (
-                DeviceSpec("floppy", settings={"unit": "0", "drive": "floppy0"}),
-                DeviceSpec("floppy", settings={"unit": "1", "drive": "x"}),
+                DeviceSpec("floppy", settings={"unit": "0", "drive": "floppy0"}, on_board=True),
+                DeviceSpec("floppy", settings={"unit": "1", "drive": "x"}, on_board=True),
             ),
         ),
     ],
-    "fdb": [("-fdb a", "machine.devices", (DeviceSpec("floppy", settings={"unit": "1", "drive": "floppy1"}),))],
+    "fdb": [
+        (
+            "-fdb a",
+            "machine.devices",
+            (DeviceSpec("floppy", settings={"unit": "1", "drive": "floppy1"}, on_board=True),),
+        )
+    ],
     "blockdev": [
         (
             "-blockdev qcow2,node-name=n,file.driver=file,file.filename=a",
@@ -477,7 +483,21 @@ def test_names_and_aliases_are_unique() -> None:
     ("line", "path", "expected"), [example for examples in EXAMPLES.values() for example in examples]
 )
 def test_option_leads_to(line: str, path: str, expected: object) -> None:
+    if path in ("machine.devices", "machine.drives"):
+        # Without the drives that every PC has.
+        line = f"-nodefaults {line}"
     assert attribute(configuration(line), path) == expected
+
+
+def test_a_pc_has_an_optical_and_a_floppy_drive_unless_they_are_asked_for_otherwise() -> None:
+    def drives(line: str) -> list[str]:
+        return [drive.id for drive in attribute(configuration(line), "machine.drives")]
+
+    assert drives("") == ["ide1-cd0", "floppy0"]
+    assert drives("-cdrom a -fda b") == ["ide1-cd0", "floppy0"]
+    assert drives("-hdc a") == ["ide1-hd0", "floppy0"]
+    assert drives("-drive if=none,id=d,file=a -device ide-cd,drive=d -device floppy") == ["d"]
+    assert drives("-nodefaults") == drives("-machine none") == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

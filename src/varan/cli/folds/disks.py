@@ -22,6 +22,8 @@ _ABSENT = {
 }
 IDE_BUSES, IDE_UNITS = 2, 2
 FLOPPY_UNITS = 2
+DEFAULT_CDROM = 2
+"""Its number among the IDE drives: master of the second channel."""
 
 
 def fold_blockdev(builder: Builder, value: str) -> None:
@@ -50,7 +52,7 @@ def fold_disk(unit: int) -> Callable[[Builder, str], None]:
 def fold_cdrom(builder: Builder, value: str) -> None:
     """-cdrom FILE"""
     file = value.replace(",", ",,")
-    _add_drive(builder, Arguments(f"index=2,media=cdrom,file={file}"), f"-cdrom {value}")
+    _add_drive(builder, Arguments(f"index={DEFAULT_CDROM},media=cdrom,file={file}"), f"-cdrom {value}")
 
 
 def fold_floppy(unit: int) -> Callable[[Builder, str], None]:
@@ -61,6 +63,17 @@ def fold_floppy(unit: int) -> Callable[[Builder, str], None]:
         _add_drive(builder, Arguments(f"if=floppy,index={unit},file={file}"), f"-fd{'ab'[unit]} {value}")
 
     return fold
+
+
+def add_default_drives(builder: Builder) -> None:
+    """What a PC has unless it is told otherwise: an empty optical drive and an empty floppy drive."""
+    if not builder.default_drives or builder.machine == "none":
+        return
+    drivers = {device.driver for device in builder.devices}
+    if DEFAULT_CDROM not in builder.drive_numbers.get("ide", ()) and not drivers & {"ide-cd", "ide-hd"}:
+        _add_drive(builder, Arguments(f"index={DEFAULT_CDROM},media=cdrom"), "the default CD-ROM drive")
+    if 0 not in builder.drive_numbers.get("floppy", ()) and not drivers & {"floppy", "isa-fdc"}:
+        _add_drive(builder, Arguments("if=floppy,index=0"), "the default floppy drive")
 
 
 def _add_drive(builder: Builder, arguments: Arguments, origin: str) -> None:
@@ -93,12 +106,14 @@ def _fold(builder: Builder, arguments: Arguments, origin: str) -> None:
         builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=origin))
     elif interface == "floppy":
         settings = {"unit": str(number), "drive": spec.id}
-        builder.board_disks.append(DeviceSpec("floppy", settings=settings, origin=origin))
+        builder.board_disks.append(DeviceSpec("floppy", settings=settings, origin=origin, on_board=True))
     elif interface == "ide":
         bus, unit = divmod(number, IDE_UNITS)
         settings = {"drive": spec.id, "unit": str(unit)}
         driver = "ide-cd" if optical else "ide-hd"
-        builder.board_disks.append(DeviceSpec(driver, bus=f"ide.{bus}", settings=settings, origin=origin))
+        builder.board_disks.append(
+            DeviceSpec(driver, bus=f"ide.{bus}", settings=settings, origin=origin, on_board=True)
+        )
 
 
 def _number(builder: Builder, interface: str, arguments: Arguments) -> int:

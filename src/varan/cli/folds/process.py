@@ -63,7 +63,7 @@ def fold_nographic(builder: Builder, value: str) -> None:
 
 def fold_nodefaults(builder: Builder, value: str) -> None:
     """-nodefaults"""
-    builder.default_serial = builder.default_monitor = False
+    builder.default_serial = builder.default_monitor = builder.default_drives = False
 
 
 def fold_daemonize(builder: Builder, value: str) -> None:
