@@ -22,8 +22,8 @@ from tests.support.need import need
 
 import varan
 import varan.block
-from varan.api.events import BlockIoError, Stop
-from varan.api.values import BlockdevOnError, BlockErrorAction, IoOperationType, RunState
+from varan.api.events import BlockIoError, DeviceDeleted, Stop
+from varan.api.values import BlockDeviceIoStatus, BlockdevOnError, BlockErrorAction, IoOperationType, RunState
 from varan.embed.local import EventListener
 from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 
@@ -37,7 +37,7 @@ DISKS: dict[str, tuple[str, tuple[str, ...], DeviceSpec]] = {
     "virtio": (
         "vda",
         ("virtio_pci", "virtio_blk"),
-        DeviceSpec("virtio-blk-pci", settings={"drive": "d0", "num-queues": 2}),
+        DeviceSpec("virtio-blk-pci", "disk", settings={"drive": "d0", "num-queues": 2}),
     ),
     "ide": ("sda", ("ata_piix", "sd_mod"), DeviceSpec("ide-hd", settings={"drive": "d0"})),
 }
@@ -203,3 +203,41 @@ async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path
             await vm.resume()
         await ended
         assert failures == len(rules)
+
+
+async def broken(folder: Path) -> dict[str, Any]:
+    """A disk whose first write fails."""
+    image = str(folder / "disk")
+    await varan.block.create(image, 8 * MIB, format="raw")
+    rule = {"event": "none", "iotype": "write", "errno": "EIO", "once": True}
+    return {"driver": "raw", "file": {"driver": "blkdebug", "image.filename": image, "inject-error": [rule]}}
+
+
+async def test_a_reset_drops_what_waits(tmp_path: Path) -> None:
+    async with writing(tmp_path, await broken(tmp_path), werror=BlockdevOnError.STOP) as (vm, listener):
+        await stopped(vm, listener)
+        await vm.qmp.system_reset()
+        assert (await vm.qmp.query_status()).status is RunState.PRELAUNCH
+        (disk,) = await vm.qmp.query_block()
+        assert disk.io_status is BlockDeviceIoStatus.FAILED
+        await vm.resume()
+        (disk,) = await vm.qmp.query_block()
+        assert disk.io_status is BlockDeviceIoStatus.OK
+        await finished(vm)
+
+
+async def test_a_disk_is_asked_for_while_its_requests_wait(tmp_path: Path) -> None:
+    async with writing(tmp_path, await broken(tmp_path), werror=BlockdevOnError.STOP) as (vm, listener):
+        await stopped(vm, listener)
+        await vm.qmp.device_del("disk")
+        await vm.resume()
+        await until(listener, DeviceDeleted)
+        assert await vm.qmp.query_block() == []
+
+
+async def test_the_machine_ends_while_requests_wait(tmp_path: Path) -> None:
+    async with writing(tmp_path, await broken(tmp_path), werror=BlockdevOnError.STOP) as (vm, listener):
+        await stopped(vm, listener)
+        await vm.qmp.quit()
+        async with asyncio.timeout(PATIENCE):
+            await vm.wait_closed()

@@ -419,8 +419,8 @@ class Driver(abc.ABC):
     is_filter: ClassVar[bool] = False
     create_options: ClassVar[tuple[CreateOption, ...]] = ()
     open_options: ClassVar[Mapping[str, str]] = {}
-    """Driver options by dotted name, with the kind of their values ("str", "int", "size", "bool", "secret"; a part
-    `*` stands for an index). Nodes are not options but children: see `child_roles`."""
+    """Driver options by dotted name, with the kind of their values ("str", "int", "int|str", "size", "bool", "secret";
+    a part `*` stands for an index). Nodes are not options but children: see `child_roles`."""
     child_roles: ClassVar[tuple[ChildRole, ...]] = (ChildRole("file"),)
     """Protocols have (), filters probe their "file", formats with backing files add "backing"."""
 

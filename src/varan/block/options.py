@@ -116,8 +116,8 @@ def json_name(options: Mapping[str, Any]) -> str:
 
 def convert(name: str, value: Any, kind: str) -> Any:
     """`value` as an option of `kind`. Raises BlockError naming the option."""
-    if kind in ("str", "secret"):
-        if isinstance(value, str):
+    if kind in ("str", "secret", "int|str"):
+        if isinstance(value, str) or (kind == "int|str" and type(value) is int):
             return value
     elif kind == "bool":
         if isinstance(value, bool):
@@ -129,7 +129,7 @@ def convert(name: str, value: Any, kind: str) -> Any:
         number = _number(value, kind)
         if number is not None:
             return number
-    words = {"size": "a size", "int": "a number"}.get(kind, "a string")
+    words = {"size": "a size", "int": "a number", "int|str": "a number or a string"}.get(kind, "a string")
     raise invalid(f"option '{name}' expects {words}, not '{value}'")
 
 

@@ -79,7 +79,7 @@ OPTIONS: dict[str, str] = {
     "inject-error.*.event": "str",
     "inject-error.*.state": "int",
     "inject-error.*.iotype": "str",
-    "inject-error.*.errno": "str",
+    "inject-error.*.errno": "int|str",
     "inject-error.*.sector": "int",
     "inject-error.*.once": "bool",
     "inject-error.*.immediately": "bool",
