@@ -126,6 +126,21 @@ async def test_the_monitor_sets_the_order(tmp_path: Path) -> None:
         assert await command("i /b 0x71") == "portb[0x0071] = 0x24\r\n"
 
 
+async def test_bridges_get_room_for_cards_that_come_later(tmp_path: Path) -> None:
+    settings = {"chassis_nr": 1, "addr": "8", "mem-reserve": "8M", "io-reserve": "8K", "bus-reserve": 2}
+    bridge = DeviceSpec("pci-bridge", "br", settings=settings)
+    async with machine(tmp_path, block("one"), bridge) as vm:
+        await vm.start()
+        await vm.serial.expect("I am one.", timeout=PATIENCE)
+        (root,) = await vm.qmp.query_pci()
+        (found,) = [device for device in root.devices if device.qdev_id == "br"]
+    assert found.pci_bridge
+    bus = found.pci_bridge.bus
+    assert (bus.secondary, bus.subordinate) == (1, 3)
+    assert bus.memory_range.limit + 1 - bus.memory_range.base == 8 << 20
+    assert bus.io_range.limit + 1 - bus.io_range.base == 8192
+
+
 async def test_strictly_nothing_but_the_list_is_tried(tmp_path: Path) -> None:
     order = BootOrder(strict=True)
     async with machine(tmp_path, block("one"), boot_order=order) as vm:

@@ -28,6 +28,7 @@ LOW_WINDOW_STARTS = (0x80000000, 0xC0000000, 0xE0000000)
 """The first of these that is not below the end of low RAM starts the memory hole."""
 LOW_WINDOW_END = 0xFEC00000
 """The I/O APIC and what follows it end the memory hole below 4 GiB."""
+LAST_BUS = 0xFF
 ROOM = 2 << 20
 """Bytes of memory that a bridge gets for devices that are not there yet."""
 HIGH_WINDOW_ALIGN = 1 << 30
@@ -91,7 +92,8 @@ def _number_buses(bus: PciBus, number: int) -> int:
         bridge.write_config(r.PRIMARY_BUS, 1, number)
         bridge.write_config(r.SECONDARY_BUS, 1, last + 1)
         bridge.write_config(r.SUBORDINATE_BUS, 1, 0xFF)
-        last = _number_buses(bridge.secondary, last + 1)
+        reserved = last + 1 + (bridge.reserve.buses or 0)
+        last = min(max(_number_buses(bridge.secondary, last + 1), reserved), LAST_BUS)
         bridge.write_config(r.SUBORDINATE_BUS, 1, last)
     return last
 
@@ -108,11 +110,11 @@ def _assign_bus(bus: PciBus, windows: Windows) -> None:
         for index, bar in function.layout.bars.items()
         if not isinstance(bar, Rom)
     ]
-    io, low = windows.io.at, windows.low.at
+    starts = windows.io.at, windows.low.at, windows.high.at
     for _, _, index, function in sorted(wanted, key=lambda item: item[:3], reverse=True):
         _assign_bar(function, -index, windows)
-    if bus.bridge is not None and bus.hotplug is not None:
-        _leave_room(windows, io, low)
+    if bus.bridge is not None:
+        _leave_room(bus.bridge, windows, *starts)
     for bridge in _bridges(bus):
         _assign_behind(bridge, windows)
     for function in bus.functions.values():
@@ -149,11 +151,21 @@ def _assign_behind(bridge: BridgeFunction, windows: Windows) -> None:
     bridge.set_prefetchable_window(starts[2], windows.high.at)
 
 
-def _leave_room(windows: Windows, io: int, low: int) -> None:
-    """Devices may come while the guest runs: keep some of the windows from `io` and `low` on for them."""
-    windows.low.at = min(max(windows.low.at, low + ROOM), windows.low.end)
-    if windows.io.at == io and windows.io.end - io > (IO_WINDOW[1] - IO_WINDOW[0]) // 2:
-        windows.io.at = io + IO_GRANULE
+def _leave_room(bridge: BridgeFunction, windows: Windows, io: int, low: int, high: int) -> None:
+    """Keep some of the windows from `io`, `low` and `high` on for devices that come later: what the bridge says, or
+    where it says nothing and slots can be filled while the guest runs, ROOM and, while there are many, some ports.
+    """
+    wanted, pluggable = bridge.reserve, bridge.secondary.hotplug is not None
+    memory = wanted.memory if wanted.memory is not None else ROOM if pluggable else 0
+    _keep(windows.low, low, memory + (wanted.prefetchable_32 or 0))
+    _keep(windows.high, high, wanted.prefetchable_64 or 0)
+    many = windows.io.end - io >= 2 * IO_GRANULE
+    _keep(windows.io, io, wanted.io if wanted.io is not None else IO_GRANULE if pluggable and many else 0)
+
+
+def _keep(window: Window, start: int, size: int) -> None:
+    """Cut no less than `size` from `start` on."""
+    window.at = min(max(window.at, start + size), window.end)
 
 
 def _align(window: Window, granule: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
+
 from varan.core.properties import Property
 from varan.devices.environment import Environment
 from varan.devices.pci import registers as r
@@ -14,6 +17,9 @@ from varan.errors import GenericError
 PCI_BRIDGE = Identity(vendor=0x1B36, device=0x0001, class_code=0x060400)
 """QEMU's pci-bridge (docs/specs/pci-ids.txt of the QEMU sources)."""
 
+ANY_32, ANY_64 = 0xFFFFFFFF, (1 << 64) - 1
+"""Settings' values: as firmware likes."""
+RESERVES = ("io-reserve", "mem-reserve", "pref32-reserve", "pref64-reserve")
 IO_GRANULE = 1 << 12
 MEMORY_GRANULE = 1 << 20
 WINDOW_32 = 0x01
@@ -27,10 +33,40 @@ ISA_BLOCK = 0x400
 """With ISA enable set, only the first quarter of each kilobyte of I/O space is forwarded."""
 
 
+RESERVE_TYPE = 1
+_RESERVE = struct.Struct("<BBIQIIQ")
+"""Vendor-specific capability (docs/pcie_pci_bridge.txt of the QEMU sources): its length and type, then what firmware
+is to keep of bus numbers, ports, memory, and prefetchable memory below and above 4 GiB; all ones: as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What firmware is to keep behind a bridge for what comes later: bus numbers, and bytes of address space.
+
+    None: as it likes.
+    """
+
+    buses: int | None = None
+    io: int | None = None
+    memory: int | None = None
+    prefetchable_32: int | None = None
+    prefetchable_64: int | None = None
+
+    def capability(self) -> bytes:
+        """The body of the capability that tells it."""
+        amounts = (self.buses, self.io, self.memory, self.prefetchable_32, self.prefetchable_64)
+        numbers = (
+            (1 << bits) - 1 if amount is None else amount & (1 << bits) - 1
+            for amount, bits in zip(amounts, (32, 64, 32, 32, 64), strict=True)
+        )
+        return _RESERVE.pack(_RESERVE.size + 2, RESERVE_TYPE, *numbers)
+
+
 class BridgeFunction(PciFunction):
     """A type 1 header, and the bus behind it, `secondary`."""
 
     secondary: PciBus
+    reserve = Reserve()
 
     def __init__(self, identity: Identity, fabric: Fabric, name: str = "", interrupt_pin: int = 0) -> None:
         super().__init__(identity, name=name, interrupt_pin=interrupt_pin, header=r.HEADER_BRIDGE)
@@ -135,11 +171,18 @@ def _without_isa(start: int, end: int) -> list[tuple[int, int]]:
 class PciBridge(PciDevice):
     """`-device pci-bridge`: a bridge without a hot-plug controller (SHPC) of its own, or messages (MSI) from one."""
 
+    _reserve = Reserve()
+
     type_name = "pci-bridge"
     abstract = False
     description = "Standard PCI Bridge"
     properties = (
         Property("chassis_nr", "uint8", "number of the chassis that its slots are in", default=0),
+        Property("bus-reserve", "uint32", "bus numbers for bridges that come later", default=ANY_32),
+        Property("io-reserve", "size", "ports for cards that come later", default=ANY_64),
+        Property("mem-reserve", "size", "memory for them", default=ANY_64),
+        Property("pref32-reserve", "size", "prefetchable memory below 4 GiB for them", default=ANY_64),
+        Property("pref64-reserve", "size", "prefetchable memory above 4 GiB for them", default=ANY_64),
         Property("shpc", "bool", "not available: a hot-plug controller in the bridge (ACPI does it)", default=False),
         Property("msi", "OnOffAuto", "messages of that controller", default="auto", choices=("on", "off", "auto")),
     )
@@ -148,6 +191,18 @@ class PciBridge(PciDevice):
         await super().acquire(environment)
         if self.settings["shpc"] or self.settings["msi"] == "on":
             raise GenericError(f"{self.type_name}: there is no hot-plug controller in the bridge: shpc=off,msi=off")
+        self._reserve = self._wanted()
+
+    def _wanted(self) -> Reserve:
+        """What the settings want kept. Raises GenericError for what cannot be told."""
+        given = self.settings
+        sizes = [None if given[name] == ANY_64 else given[name] for name in RESERVES]
+        for name, size in zip(RESERVES[1:3], sizes[1:3], strict=True):
+            if size is not None and size >> 32:
+                raise GenericError(f"PCI resource reserve cap: {name} must be less than 4G")
+        if sizes[2] is not None and sizes[3] is not None:
+            raise GenericError("PCI resource reserve cap: PREF32 and PREF64 conflict")
+        return Reserve(None if given["bus-reserve"] == ANY_32 else given["bus-reserve"], *sizes)
 
     def make_function(self, environment: Environment) -> BridgeFunction:
         bus = self.bus
@@ -155,6 +210,9 @@ class PciBridge(PciDevice):
         self._function = BridgeFunction(PCI_BRIDGE, bus.fabric, name=self.type_name)
         if self.settings["chassis_nr"]:
             self._function.add_capability(r.CAP_SLOT_ID, bytes((0, self.settings["chassis_nr"])))
+        if self._reserve != Reserve():
+            self._function.reserve = self._reserve
+            self._function.add_capability(r.CAP_VENDOR, self._reserve.capability())
         return self._function
 
     def realize(self, environment: Environment, bus: PciBus) -> None:

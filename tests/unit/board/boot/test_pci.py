@@ -10,7 +10,7 @@ from varan.devices.bus import AtOnce
 from varan.devices.irq.i8259 import I8259Pair
 from varan.devices.pci import registers as r
 from varan.devices.pci.bar import Bar, Kind, Rom
-from varan.devices.pci.bridge import PCI_BRIDGE, BridgeFunction
+from varan.devices.pci.bridge import PCI_BRIDGE, BridgeFunction, Reserve
 from varan.devices.pci.bus import PciBus
 from varan.devices.pci.function import PciFunction
 from varan.devices.pci.piix3 import PIRQRC, Piix3
@@ -123,8 +123,19 @@ def test_bridges_whose_slots_can_be_filled_later_get_room_for_that(rig: Rig) -> 
         [sum(end - start for start, end in bridge.forwarded(io, 0, 1 << 32)) for io in (False, True)]
         for bridge in bridges
     ]
-    assert sizes == [[4 << 20, 8192], [2 << 20, 0], [2 << 20, 0]]
+    assert sizes == [[4 << 20, 8192], [2 << 20, 4096], [2 << 20, 0]]
     assert inner.memory_window[0] == bridges[0].memory_window[0] + (2 << 20)
+
+
+def test_bridges_get_what_they_want_kept(rig: Rig) -> None:
+    bridge, other = rig.add_bridge(5), rig.add_bridge(6)
+    bridge.reserve = Reserve(buses=3, io=8192, memory=5 << 20, prefetchable_32=3 << 20, prefetchable_64=2 * GIB)
+    rig.initialize()
+    assert [bridge.register(offset, 1) for offset in (r.SECONDARY_BUS, r.SUBORDINATE_BUS)] == [1, 4]
+    assert other.register(r.SECONDARY_BUS, 1) == 5
+    windows = bridge.io_window, bridge.memory_window, bridge.prefetchable_window
+    assert [last + 1 - first for first, last in windows] == [8192, 8 << 20, 2 * GIB]
+    assert bridge.prefetchable_window[0] >= 4 * GIB
 
 
 def test_large_prefetchable_bars_go_above_ram_where_the_hole_is_full(rig: Rig) -> None:

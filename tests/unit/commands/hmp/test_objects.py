@@ -47,7 +47,9 @@ ANSWERS = {
     "object_add nosuch,id=x": "Error: Parameter 'qom-type' does not accept value 'nosuch'\n",
     "object_add rng-builtin,id=z": "",
     "object_del z": "Error: object 'z' not found\n",
-    "i 0x402": "portb[0x0402] = 0xe9\n",
+    "i /b 0x402": "portb[0x0402] = 0xe9\n",
+    "i /x 0x402": "portl[0x0402] = 0xffffffe9\n",
+    "i 0x402": "portl[0x0402] = 0xffffffe9\n",
     "i /h 0x402": "portw[0x0402] = 0xffe9\n",
     "i /w 0x250": "portl[0x0250] = 0xffffffff\n",
     "i /g 0x70": "Error: a port access has 1, 2 or 4 bytes: /b, /h or /w\n",
@@ -61,7 +63,7 @@ async def test_answer(vm: varan.Machine, line: str) -> None:
 
 async def test_ports_reach_the_devices(vm: varan.Machine) -> None:
     assert await hmp(vm, "o /b 0x80 0x142") == ""
-    assert await hmp(vm, "i 0x80") == "portb[0x0080] = 0x42\n"
+    assert await hmp(vm, "i /b 0x80") == "portb[0x0080] = 0x42\n"
 
 
 async def test_qtree_shows_buses_devices_and_settings(vm: varan.Machine) -> None:

@@ -102,6 +102,31 @@ def test_unplugged_device_frees_its_slot(rig: PciRig) -> None:
     plug(rig, "3")
 
 
+async def test_bridge_tells_firmware_what_to_keep_for_later(rig: PciRig) -> None:
+    reserves = {"mem-reserve": "8M", "io-reserve": "8K", "bus-reserve": "2", "pref64-reserve": "4G"}
+    bridge = PciBridge("br", {"addr": "2", **reserves})
+    await bridge.acquire(rig.environment)
+    rig.bus.plug(bridge, rig.environment)
+    at = rig.read(2 << 3, r.CAPABILITY_LIST, 1)
+    capability = bytes(rig.read(2 << 3, at + offset, 1) for offset in range(32))
+    assert capability[0] == r.CAP_VENDOR
+    assert capability[2:].hex() == "200102000000002000000000000000008000ffffffff0000000001000000"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"mem-reserve": "4G"}, "PCI resource reserve cap: mem-reserve must be less than 4G"),
+        ({"pref32-reserve": "1M", "pref64-reserve": "1M"}, "PCI resource reserve cap: PREF32 and PREF64 conflict"),
+        ({"shpc": "on"}, "there is no hot-plug controller in the bridge"),
+        ({"msi": "on"}, "there is no hot-plug controller in the bridge"),
+    ],
+)
+async def test_bridge_that_cannot_be_is_refused(rig: PciRig, settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(VaranError, match=problem):
+        await PciBridge("br", settings).acquire(rig.environment)
+
+
 def test_bridge_has_a_bus_below_it_whose_slots_start_at_0(rig: PciRig) -> None:
     named, other = PciBridge("br", {"addr": "5", "chassis_nr": 2}), PciBridge()
     for bridge in (named, other):

@@ -12,7 +12,7 @@ PORT_MASK = 0xFFFF
 
 
 def _size(format: Format | None) -> int:
-    size = (format.size if format else None) or 1
+    size = (format.size if format else None) or 4
     if size not in _NAMES:
         raise HmpError("a port access has 1, 2 or 4 bytes: /b, /h or /w")
     return size
