@@ -31,6 +31,8 @@ PACKET_BYTES = 12
 DMA = 0x01
 OVERLAP = 0x02
 """In the features of PACKET."""
+MOST_MOVES = 16
+"""Moves of the tray that are told of one by one, however fast the guest is."""
 LARGEST_PORTION = 0xFFFE
 
 
@@ -73,6 +75,8 @@ class AtapiDrive(IdeDrive[AtapiState]):
     ) -> None:
         """See `IdeDrive`."""
         self.labels = labels
+        self._moves: list[bool] = []
+        """Of the tray by the guest, not told of yet."""
         super().__init__(backend, lock=lock, post=post)
 
     # The medium
@@ -105,9 +109,21 @@ class AtapiDrive(IdeDrive[AtapiState]):
 
     def move_tray(self, is_open: bool) -> None:
         """The guest wants the tray out or in."""
-        if self.state.tray_open != is_open:
-            self.set_loaded(not is_open)
-            self._post(lambda: self.backend.tray_moved(is_open))
+        if self.state.tray_open == is_open:
+            return
+        self.set_loaded(not is_open)
+        if not self._moves:
+            self._post(self._tell_moves)
+        self._moves.append(is_open)
+        if len(self._moves) > MOST_MOVES:
+            # Out and in again.
+            del self._moves[-2:]
+
+    def _tell_moves(self) -> None:
+        with self._lock:
+            moves, self._moves = self._moves, []
+        for is_open in moves:
+            self.backend.tray_moved(is_open)
 
     @property
     def ready(self) -> bool:

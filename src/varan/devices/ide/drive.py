@@ -45,6 +45,10 @@ Work = Callable[[object], Coroutine[Any, Any, None]]
 """Given a token that is the drive's as long as the request counts."""
 
 
+def void(value: object) -> None:
+    """Nothing, whatever the value."""
+
+
 class IdeDrive(Device[S], Generic[S]):
     """See the module's text. The caller of every method without `async` holds the machine lock."""
 
@@ -62,7 +66,11 @@ class IdeDrive(Device[S], Generic[S]):
         self._lock = lock
         self._post = post
         self._token: object | None = None
-        """The request to the back end that is under way; another one or None when it counts no more."""
+        """The request to the back end that counts, None for none."""
+        self._next: tuple[object, Work, Done] | None = None
+        """The same, until it is begun."""
+        self._serving = False
+        """Whether the loop has something to do, or was asked to."""
         super().__init__()
         backend.try_again = self.try_again
         self._power_on()
@@ -70,7 +78,7 @@ class IdeDrive(Device[S], Generic[S]):
     # Reset
 
     def reset(self) -> None:
-        self._token = None
+        self._forget()
         super().reset()
         self._power_on()
         self.channel.drive_interrupt()
@@ -86,7 +94,7 @@ class IdeDrive(Device[S], Generic[S]):
 
     def hold_in_reset(self) -> None:
         """SRST is set: stop everything, and be busy."""
-        self._token = None
+        self._forget()
         self.state.phase = IDLE
         self.state.status = r.BSY
         self.state.interrupt = False
@@ -224,7 +232,7 @@ class IdeDrive(Device[S], Generic[S]):
     def transfer_stopped(self) -> None:
         """The bus master was stopped. What is under way counts no more; the command ends without an interrupt."""
         if self.state.phase == TRANSFER:
-            self._token = None
+            self._forget()
             self.state.phase = IDLE
             self.state.status = r.DRDY | r.DSC
 
@@ -289,15 +297,30 @@ class IdeDrive(Device[S], Generic[S]):
 
     def request(self, attempt: Attempt | None, work: Work, done: Done) -> None:
         """Let the back end do something: `attempt` at once if it can, else `work` on the loop; then `done`."""
-        if attempt is not None and self.inline and attempt():
+        # A request that counts no more may still be under way; this one must not overtake it.
+        if attempt is not None and self.inline and not self._serving and attempt():
             done(None)
             return
         self._token = token = object()
-        self._post(lambda: self._take_up(token, work, done))
+        self._next = token, work, done
+        if not self._serving:
+            self._serving = True
+            self._post(lambda: void(drive.start(self._serve())))
 
-    def _take_up(self, token: object, work: Work, done: Done) -> None:
-        if token is self._token:
-            drive.start(self._perform(token, work, done))
+    def _forget(self) -> None:
+        """What the back end was asked for counts no more."""
+        self._token = self._next = None
+
+    async def _serve(self) -> None:
+        """One request after the other: a driver may give up as many as it likes."""
+        while True:
+            with self._lock:
+                asked, self._next = self._next, None
+                if asked is None:
+                    self._serving = False
+                    return
+            await self._perform(*asked)
+            asked = None
 
     async def _perform(self, token: object, work: Work, done: Done) -> None:
         failure: BlockError | None = None
@@ -347,4 +370,4 @@ class IdeDrive(Device[S], Generic[S]):
 
     def restored(self) -> None:
         # A request that was under way belongs to the state that is gone.
-        self._token = None
+        self._forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import struct
@@ -321,6 +322,56 @@ async def test_a_request_that_a_reset_overtakes_counts_no_more(rig: IdeRig, disk
     assert rig.status == r.DRDY | r.DSC
 
 
+async def test_a_guest_that_gives_up_requests_keeps_the_host_no_busier(rig: IdeRig, disk: AtaDisk) -> None:
+    begun: list[object] = []
+    read = disk.backend.read
+
+    async def slow(offset: int, buffers: Any, **more: Any) -> None:
+        begun.append(offset)
+        await asyncio.sleep(0.01)
+        await read(offset, buffers, **more)
+
+    disk.backend.read = slow  # type: ignore[method-assign]
+    disk.inline = False
+    for _ in range(100):
+        rig.put(r.DEVICE, r.LBA)
+        rig.put(r.COMMAND, 0x20)
+        while rig.posted:
+            rig.posted.pop()()
+        rig.ports.write(0x3F6, 1, r.SRST)
+        rig.ports.write(0x3F6, 1, 0)
+    await asyncio.sleep(0.05)
+    assert len(begun) <= 2
+    disk.backend.read = read  # type: ignore[method-assign]
+    assert await rig.read(0x20, 0, 1)
+
+
+async def test_a_write_does_not_overtake_one_that_was_given_up(rig: IdeRig, disk: AtaDisk, path: Path) -> None:
+    write = disk.backend.write
+
+    async def slow(*given: Any, **more: Any) -> None:
+        await asyncio.sleep(0.01)
+        await write(*given, **more)
+
+    disk.backend.write = slow  # type: ignore[method-assign]
+    disk.inline = False
+    await rig.command(0x30, 5, 1)
+    rig.give(b"1" * 512)
+    rig.posted.pop()()
+    rig.ports.write(0x3F6, 1, r.SRST)
+    rig.ports.write(0x3F6, 1, 0)
+    disk.inline = True
+    rig.put(r.DEVICE, r.LBA)
+    for offset, value in ((2, 1), (3, 5), (4, 0), (5, 0)):
+        rig.put(offset, value)
+    rig.put(r.COMMAND, 0x30)
+    rig.give(b"2" * 512)
+    while rig.status & r.BSY:
+        await asyncio.sleep(0.01)
+    await rig.command(r.FLUSH_CACHE)
+    assert bytes_of(path, 5, 1) == b"2" * 512
+
+
 async def test_device_0_answers_for_a_device_1_that_is_not_there(rig: IdeRig, disk: AtaDisk) -> None:
     rig.select(1)
     assert rig.status == 0
@@ -374,10 +425,13 @@ async def test_a_request_that_was_cut_off_is_done_again(rig: IdeRig, disk: AtaDi
     rig.put(r.LBA_LOW, 9)
     rig.put(r.COMMAND, 0xC8)
     saved = disk.save()
-    rig.posted.clear()
+    await rig.settle()
+    rig.written.clear()
+    rig.ram.view[BUFFER : BUFFER + 1024] = bytes(1024)
     disk.load(saved)
     await rig.settle()
     assert rig.status & r.BSY
+    assert not rig.written
     disk.resume()
     await rig.wait()
     assert bytes(rig.ram.view[BUFFER : BUFFER + 1024]) == bytes_of(path, 9, 2)

@@ -6,6 +6,7 @@ import json
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,18 @@ async def test_a_guest_moves_the_tray(rig: IdeRig, drive: AtapiDrive, path: Path
     assert moves == [True, False]
     assert await refused(rig.packet(mmc.TEST_UNIT_READY)) == (6, 0x28, 0)
     assert await rig.packet(*read_10(3, 1)) == bytes_of(path, 3, 1)
+
+
+async def test_a_guest_that_plays_with_the_tray_does_not_flood_the_host(rig: IdeRig, drive: AtapiDrive) -> None:
+    moves: list[bool] = []
+    drive.backend.on_tray = lambda backend, is_open: moves.append(is_open)
+    for number in range(1001):
+        drive.move_tray(number % 2 == 0)
+    assert len(rig.posted) == 1
+    await rig.settle()
+    assert len(moves) <= 16
+    assert moves[-1] is drive.tray_open is True
+    assert all(before != after for before, after in pairwise(moves))
 
 
 async def test_a_lock_keeps_the_medium_until_the_guest_lets_go(rig: IdeRig, drive: AtapiDrive) -> None:
