@@ -141,6 +141,26 @@ async def test_a_new_image_reads_as_zeros(open_it: Open):
     assert await request.read_bytes(node, 0, node.length) == bytes(node.length)
 
 
+async def test_ends_of_writes_are_noted(open_it: Open):
+    node = await open_it()
+    assert node.highest_write == 0
+    await request.write_bytes(node, 8192, b"x" * 512)
+    await request.write_bytes(node, 0, b"x" * 512)
+    assert node.highest_write == 8704
+    await request.zero(node, 65536, 4096)
+    assert node.highest_write == 69632
+    told: list[tuple[int, int]] = []
+    node.watch_writes(10240, lambda threshold, by: told.append((threshold, by)))
+    await request.write_bytes(node, 8192, b"x" * 2048)
+    assert not told and node.write_threshold == 10240
+    if not node.write_now(8192, [memoryview(bytearray(4096))]):
+        await request.write_bytes(node, 8192, b"x" * 4096)
+    await request.write_bytes(node, 8192, b"x" * 4096)
+    assert told == [(10240, 2048)]
+    assert node.write_threshold == 0
+    assert node.highest_write == 69632
+
+
 @pytest.mark.parametrize("name", KEEPING, indirect=True)
 async def test_any_sequence_of_requests_matches_a_model(open_it: Open, graph: Graph, name: str):
     rng = random.Random(name)

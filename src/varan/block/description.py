@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from varan.api.values import (
     ImageInfo,
 )
 from varan.block import bitmaps
+from varan.block.base import BlockError
 from varan.block.keys import missing_key
 from varan.block.limiting import shown_limits
 from varan.block.medium import is_removable
@@ -22,9 +23,15 @@ from varan.block.operations.info import image_info
 from varan.block.operations.names import reopening_name
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
     from varan.block.backend import BlockBackend
     from varan.block.base import Node
     from varan.block.dirty import DirtyBitmap
+    from varan.block.graph import Graph
+
+T = TypeVar("T")
+_ATTEMPTS = 20
 
 
 def visible(node: Node) -> Node:
@@ -45,23 +52,53 @@ def place_of(backend: BlockBackend) -> str:
     return str(backend.device.id or backend.device.path)
 
 
-async def describe_backend(backend: BlockBackend) -> BlockInfo:
-    """A drive and its medium. Raises BlockError when an image cannot be looked at."""
-    guest = backend.removable
-    info = BlockInfo(
-        device=backend.public_name,
-        type="unknown",
-        removable=is_removable(backend),
-        locked=guest is not None and guest.locked,
-    )
+async def describe_backends(graph: Graph, backends: Iterable[BlockBackend]) -> list[BlockInfo]:
+    """Drives and their media. Raises BlockError when an image cannot be looked at."""
+
+    async def describe() -> list[BlockInfo]:
+        return [await _describe_backend(backend) for backend in list(backends)]
+
+    return await _undisturbed(graph, describe)
+
+
+async def describe_nodes(graph: Graph, *, flat: bool) -> list[BlockDeviceInfo]:
+    """All nodes, the one that was opened last first; `flat`: without the images below. Raises BlockError."""
+
+    async def describe() -> list[BlockDeviceInfo]:
+        return [await _describe_node(node, flat=flat) for node in reversed(list(graph.nodes.values()))]
+
+    return await _undisturbed(graph, describe)
+
+
+async def _undisturbed(graph: Graph, describe: Callable[[], Awaitable[T]]) -> T:
+    """What `describe` returns, which waits for images: anew where others have closed or exchanged some meanwhile."""
+    for _ in range(_ATTEMPTS):
+        before = list(graph.nodes.values())
+        try:
+            found = await describe()
+        except (BlockError, OSError):
+            if before == list(graph.nodes.values()):
+                raise
+        else:
+            if before == list(graph.nodes.values()):
+                return found
+    return await describe()
+
+
+async def _describe_backend(backend: BlockBackend) -> BlockInfo:
+    info = BlockInfo(device=backend.public_name, type="unknown", removable=is_removable(backend), locked=False)
     if backend.device is not None:
         info.qdev = place_of(backend)
         if backend.may_stand_still:
             info.io_status = backend.io_status
-    if guest is not None and guest.has_tray:
-        info.tray_open = guest.tray_open
+    guest = backend.removable
+    if guest is not None:
+        with backend.lock:
+            info.locked = guest.locked
+            if guest.has_tray:
+                info.tray_open = guest.tray_open
     if backend.node is not None:
-        inserted = info.inserted = await describe_node(visible(backend.node), backend)
+        inserted = info.inserted = await _describe_node(visible(backend.node), backend)
         # A filter that nobody asked for has the settings of the whole.
         inserted.detect_zeroes = BlockdevDetectZeroesOptions(backend.node.options.detect_zeroes)
         for name, value in shown_limits(backend).items():
@@ -69,8 +106,8 @@ async def describe_backend(backend: BlockBackend) -> BlockInfo:
     return info
 
 
-async def describe_node(node: Node, backend: BlockBackend | None = None, *, flat: bool = False) -> BlockDeviceInfo:
-    """A node, as `backend` has it if one is given; `flat`: without the images below. Raises BlockError."""
+async def _describe_node(node: Node, backend: BlockBackend | None = None, *, flat: bool = False) -> BlockDeviceInfo:
+    """A node, as `backend` has it if one is given."""
     image, depth = await _images(node, flat=flat, all_nodes=backend is None)
     options = node.options
     info = BlockDeviceInfo(

@@ -17,21 +17,19 @@ from varan.machine.machine import Machine
 @handler("query-block")
 async def query_block(machine: Machine) -> list[BlockInfo]:
     """Drives in the order they came, then disks that were given nodes."""
-    backends = list(machine.drives)
-    if not backends:
+    if not any(True for _ in machine.drives):
         return []
-    from varan.block.description import describe_backend
+    from varan.block.description import describe_backends
 
-    return [await describe_backend(backend) for backend in backends]
+    return await describe_backends(machine.drives.graph, machine.drives)
 
 
 @handler("query-named-block-nodes")
 async def query_named_block_nodes(machine: Machine, flat: bool | None = None) -> list[BlockDeviceInfo]:
     """The one that was opened last comes first."""
-    from varan.block.description import describe_node
+    from varan.block.description import describe_nodes
 
-    nodes = reversed(machine.drives.graph.nodes.values())
-    return [await describe_node(node, flat=bool(flat)) for node in list(nodes)]
+    return await describe_nodes(machine.drives.graph, flat=bool(flat))
 
 
 @handler("query-blockstats")

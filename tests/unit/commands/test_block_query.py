@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from varan.block import registry
 from varan.block.base import BlockError, ErrorKind
 from varan.block.errorpolicy import ErrorPolicy
 from varan.commands import block_query as commands
+from varan.commands.block_core import blockdev_add, blockdev_del
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import GenericError, QmpError
 from varan.machine.spec import DriveSpec
@@ -262,3 +264,28 @@ async def test_only_a_device_that_can_try_again_has_an_io_status(machine: FakeMa
     backend.policy = ErrorPolicy(write=BlockdevOnError.REPORT)
     (info,) = await commands.query_block(machine)
     assert info.io_status is UNSET
+
+
+async def test_nodes_that_come_and_go_disturb_no_answer(machine: FakeMachine, tmp_path: Path) -> None:
+    await add_chain(machine, tmp_path)
+    shutil.copy(tmp_path / "top.qcow2", tmp_path / "other.qcow2")
+    options = {"driver": "qcow2", "node-name": "n0", "read-only": True}
+    over = True
+
+    async def come_and_go() -> None:
+        while not over:
+            await blockdev_add(machine, options | {"file": {"driver": "file", "filename": f"{tmp_path}/other.qcow2"}})
+            await asyncio.sleep(0)
+            await blockdev_del(machine, "n0")
+
+    over = False
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(come_and_go())
+        for _ in range(40):
+            nodes = await commands.query_named_block_nodes(machine)
+            assert len({node.node_name for node in nodes}) == len(nodes)
+            (info,) = await commands.query_block(machine)
+            assert info.inserted and info.inserted.backing_file_depth == 2
+            assert len(await commands.query_blockstats(machine)) == 1
+            await asyncio.sleep(0)
+        over = True
