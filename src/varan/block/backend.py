@@ -294,10 +294,11 @@ class BlockBackend:
         length = sum(map(len, buffers))
         if node is None or offset + length > node.length:
             return False
-        begun = self.statistics.clock()
+        statistics = self.statistics
+        begun = statistics.clock()
         done = node.read_now(offset, buffers)
         if done:
-            self.statistics.done(READ, length, begun)
+            statistics.done(READ, length, begun)
         return done
 
     def write_now(self, offset: int, buffers: Buffers) -> bool:
