@@ -18,7 +18,7 @@ import pytest
 from tests.support.initrd import make_initrd
 from tests.support.kernel import need_busybox, need_kernel
 from tests.support.linux_guest import until
-from tests.support.need import need
+from tests.support.need import need, need_tool
 
 import varan
 import varan.block
@@ -141,6 +141,42 @@ async def test_a_full_file_system_stops_the_machine_until_there_is_space(
                 await vm.resume()
             await finished(vm)
         async with varan.block.open(image, format=format, read_only=True) as disk:
+            assert await disk.read(0, WRITERS * RECORDS * RECORD) == expected()
+
+
+async def test_a_full_disk_of_the_host_stops_the_machine_until_there_is_space(tmp_path: Path) -> None:
+    device, place = tmp_path / "device", tmp_path / "ext4"
+    device.write_bytes(bytes(8 * MIB))
+    place.mkdir()
+    subprocess.run(
+        [need_tool("mke2fs", "e2fsprogs"), "-q", "-t", "ext4", "-O", "^has_journal", str(device)], check=True
+    )
+    mounted = subprocess.run(["mount", "-o", "loop", str(device), str(place)], check=False, capture_output=True)
+    need(mounted.returncode == 0, "file systems can only be mounted by root")
+    try:
+        image, filler = str(place / "disk"), place / "filler"
+        await varan.block.create(image, 8 * MIB, format="raw")
+        filler.write_bytes(bytes(5 * MIB))
+        async with writing(tmp_path, {"driver": "raw", "file.filename": image}) as (vm, listener):
+            assert (await stopped(vm, listener)).nospace is True
+            filler.unlink()
+            await vm.resume()
+            await finished(vm)
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_space_can_be_made_elsewhere(tmp_path: Path) -> None:
+    """By a snapshot: what failed goes to another image, in another place."""
+    with small_file_system(tmp_path, MIB) as small:
+        image, above = str(small / "disk"), str(tmp_path / "above.qcow2")
+        await varan.block.create(image, 8 * MIB, format="raw")
+        async with writing(tmp_path, {"driver": "raw", "file.filename": image}) as (vm, listener):
+            await stopped(vm, listener)
+            await vm.qmp.blockdev_snapshot_sync(device="d0", snapshot_file=above, format="qcow2")
+            await vm.resume()
+            await finished(vm)
+        async with varan.block.open(above, format="qcow2", read_only=True) as disk:
             assert await disk.read(0, WRITERS * RECORDS * RECORD) == expected()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from varan.machine.spec import DriveSpec
 
 _HELP_WORDS = frozenset({"help", "?"})
 INTERFACES = ("none", "virtio", "ide", "scsi", "floppy", "sd", "mtd", "pflash", "xen")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _CACHE = {
     "none": (True, True, False),
     "off": (True, True, False),
@@ -76,6 +78,11 @@ def take_drive(arguments: Arguments, id: str, *, optical: bool = False) -> Drive
     Raises DriveOptionError, KeyvalError.
     """
     id = arguments.take("id") or id
+    if not _IDENTIFIER.fullmatch(id):
+        raise DriveOptionError(
+            f"Parameter 'id' expects an identifier (letters, digits, '-', '.', '_', a letter first), not '{id}'"
+        )
+    snapshot = arguments.take_bool("snapshot") is True
     serial = arguments.take("serial") or ""
     aio = arguments.take_choice("aio", ("threads", "native", "io_uring"))
     format = arguments.take("format") or arguments.take("driver")
@@ -118,6 +125,7 @@ def take_drive(arguments: Arguments, id: str, *, optical: bool = False) -> Drive
         account_invalid=accounts[0],
         account_failed=accounts[1],
         intervals=intervals,
+        snapshot=snapshot,
     )
     if not file and "file.filename" not in options and "file.driver" not in options and format is None:
         return replace(spec, retained=options)

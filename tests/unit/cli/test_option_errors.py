@@ -112,6 +112,8 @@ ERRORS = {
     "xen, not 'usb' (column 4)",
     "-drive if=virtio,index=1,file=a -drive if=virtio,index=1,file=b": "-drive if=virtio,index=1,file=b: drive with "
     "bus=0, unit=1 (index=1) exists",
+    "-drive if=none,id=9x": "-drive if=none,id=9x: Parameter 'id' expects an identifier (letters, digits, '-', "
+    "'.', '_', a letter first), not '9x'",
     "-drive if=none,rerror=enospc": "-drive if=none,rerror=enospc: 'enospc' invalid read error action",
     "-drive if=none,stats-intervals.0=0": "-drive if=none,stats-intervals.0=0: Invalid interval length: 0",
     "-drive if=none,stats-intervals.0=4294967296": (

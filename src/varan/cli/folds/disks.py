@@ -93,15 +93,15 @@ def _fold(builder: Builder, arguments: Arguments, origin: str) -> None:
             f"if={interface} is not supported yet: there are no {_ABSENT[interface]}; if=virtio makes a virtio disk"
         )
     number = _number(builder, interface, arguments)
-    snapshot = arguments.take_bool("snapshot")
+    chosen = "snapshot" in arguments
     spec = take_drive(arguments, _default_id(interface, number, optical), optical=optical)
     spec = replace(spec, rerror=policies[0], werror=policies[1], origin=origin)
     if any(other.id == spec.id for other in builder.drives):
         raise UsageError(f"Duplicate ID '{spec.id}' for drive")
     builder.drives.append(spec)
     builder.drive_numbers.setdefault(interface, set()).add(number)
-    if snapshot is not None:
-        builder.snapshots[spec.id] = snapshot
+    if chosen:
+        builder.snapshots[spec.id] = spec.snapshot
     if interface == "virtio":
         builder.disk_devices.append(DeviceSpec("virtio-blk-pci", settings={"drive": spec.id}, origin=origin))
     elif interface == "floppy":

@@ -39,10 +39,7 @@ async def drive_add(session: HmpSession, place: str, options: str, node: bool = 
         arguments.take_number(name)
     drives = session.machine.drives
     free = next(f"none{n}" for n in range(len(drives.backends) + 1) if f"none{n}" not in drives.backends)
-    snapshot = arguments.take_bool("snapshot") or False
-    spec = replace(
-        take_drive(arguments, free, optical=optical), rerror=policies[0], werror=policies[1], snapshot=snapshot
-    )
+    spec = replace(take_drive(arguments, free, optical=optical), rerror=policies[0], werror=policies[1])
     if spec.id in drives.backends:
         raise HmpError(f"Duplicate ID '{spec.id}' for drive")
     if interface != "none":
