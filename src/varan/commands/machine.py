@@ -35,7 +35,7 @@ from varan.devices.balloon import Balloon
 from varan.errors import DeviceNotActive, GenericError, InvalidParameterValue, KVMMissingCap, Unsupported
 from varan.machine import machinetypes
 from varan.machine.cpus import cpu_type
-from varan.machine.machine import Machine
+from varan.machine.machine import DEFAULT_MEMORY, Machine
 from varan.machine.machinetypes import MachineObject
 from varan.machine.vcpus import VcpuHandle
 
@@ -209,6 +209,7 @@ def _machine_info(cls: type[MachineObject], default_cpu: str) -> MachineInfo:
         info.is_default = True
     if cls.has_cpus:
         info.default_cpu_type = cpu_type(default_cpu).type_name
+        info.default_ram_id = DEFAULT_MEMORY
     return info
 
 

@@ -109,6 +109,7 @@ async def test_guests_can_be_woken_where_they_can_sleep(machine: FakeMachine, ac
 async def test_machine_types_are_listed_with_the_default(machine: FakeMachine) -> None:
     pc, none = await handlers.query_machines(machine)
     assert (pc.name, pc.alias, pc.is_default, pc.cpu_max) == ("pc-i440fx-7.0", "pc", True, 255)
+    assert pc.default_ram_id == "pc.ram"
     assert (pc.default_cpu_type, pc.hotpluggable_cpus) == ("max-x86_64-cpu", True)
     assert (none.name, none.cpu_max, none.hotpluggable_cpus) == ("none", 1, False)
 

@@ -7,7 +7,7 @@ import re
 SLOTS = 32
 FUNCTIONS = 8
 
-_ADDRESS = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,2})(?:\.([0-7]))?")
+_ADDRESS = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,2})(?:\.(?:0[xX])?([0-7]))?")
 
 
 def parse(text: str) -> int | None:

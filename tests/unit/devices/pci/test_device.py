@@ -39,7 +39,7 @@ def plug(rig: PciRig, addr: str = "", multifunction: bool = False, bus: PciBus |
 
 @pytest.mark.parametrize(
     ("text", "devfn"),
-    [("3", 24), ("03.0", 24), ("0x3.1", 25), ("1f.7", 255), ("0X10", 128), ("a", 80)],
+    [("3", 24), ("03.0", 24), ("0x3.1", 25), ("1f.7", 255), ("0X10", 128), ("0x1.0x2", 10), ("a", 80)],
 )
 def test_addresses_are_a_slot_and_perhaps_a_function(text: str, devfn: int) -> None:
     assert parse(text) == devfn
