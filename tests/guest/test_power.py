@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -101,6 +102,20 @@ async def test_the_clocks_alarm_wakes_a_guest(tmp_path: Path) -> None:
         await until(listener, events.Suspend)
         await until(listener, events.Wakeup)
         await vm.serial.expect("AWAKE", timeout=60)
+
+
+async def test_input_at_a_serial_port_wakes_a_guest_where_that_is_wanted(tmp_path: Path) -> None:
+    script = "echo mem > /sys/power/state; echo AWAKE; read line"
+    line = tmp_path / "line"
+    chardev = f"socket,id=c0,path={line},server=on,wait=off"
+    port = "isa-serial,index=1,chardev=c0,wakeup=on"
+    async with linux(tmp_path, script, chardevs=[chardev], devices=[port]) as (vm, listener):
+        await until(listener, events.Suspend)
+        _, writer = await asyncio.open_unix_connection(line)
+        writer.write(b"x")
+        await until(listener, events.Wakeup)
+        await vm.serial.expect("AWAKE", timeout=60)
+        writer.close()
 
 
 async def test_without_acpi_a_guest_works_and_halts_at_the_end(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from varan.core.properties import Property
 from varan.core.state import Device
 from varan.devices.acpi.identity import AcpiIdentity
 from varan.devices.char.serial import PORTS, SerialPort
-from varan.devices.environment import Environment
+from varan.devices.char.uart16550 import BAUD_BASE
+from varan.devices.environment import Environment, WakeCause
 from varan.devices.isa import IsaBus, IsaDevice
-from varan.errors import GenericError
+from varan.errors import GenericError, InvalidParameterValue
 
 STANDARD_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
 """I/O base and interrupt of COM1 to COM4."""
@@ -29,6 +30,8 @@ class IsaSerial(IsaDevice):
         Property("index", "uint32", "which of COM1 to COM4 (0 to 3)", default=BY_INDEX),
         Property("iobase", "uint32", "first of its eight ports", default=BY_INDEX),
         Property("irq", "uint32", "its interrupt", default=BY_INDEX),
+        Property("baudbase", "uint32", "bits a second with a divisor of 1", default=BAUD_BASE),
+        Property("wakeup", "bool", "input ends the machine's sleep", default=False),
         Property("chardev", "str", "ID of a chardev to use as a backend", default=""),
     )
     port: SerialPort
@@ -43,8 +46,14 @@ class IsaSerial(IsaDevice):
         given = self.settings
         base = base if given["iobase"] == BY_INDEX else given["iobase"]
         irq = irq if given["irq"] == BY_INDEX else given["irq"]
-        self.settings = {**given, "index": index, "iobase": base, "irq": irq}
-        self.port = SerialPort(environment.lock, environment.virtual, environment.timers, *bus.output(irq))
+        if not given["baudbase"]:
+            raise InvalidParameterValue("baudbase", "a positive number")
+        self.settle(index=index, iobase=base, irq=irq)
+        self.port = SerialPort(
+            environment.lock, environment.virtual, environment.timers, *bus.output(irq), given["baudbase"]
+        )
+        if given["wakeup"]:
+            self.port.on_input = lambda: environment.requests.wake(WakeCause.BUTTON)
         self._ports = environment.ports
         uart = self.port.uart
         self.map_ports(bus, base, PORTS, uart.read, uart.write, f"serial{index + 1}")

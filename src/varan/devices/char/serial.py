@@ -15,11 +15,15 @@ from varan.core.clock import Clock, TimerQueue
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.devices.char.pump import OutputPump
-from varan.devices.char.uart16550 import Uart16550
+from varan.devices.char.uart16550 import BAUD_BASE, Uart16550
 
 PORTS = 8
 REFILL_LIMIT_NS = 100_000
 """How long the next FIFO of input waits at most, however slow the line is set."""
+
+
+def _ignore() -> None:
+    return
 
 
 class SerialPort:
@@ -35,11 +39,14 @@ class SerialPort:
         timers: TimerQueue,
         irq: IrqLine,
         pulse: Callable[[], None],
+        baud_base: int = BAUD_BASE,
     ) -> None:
         self._lock = lock
         self._clock = clock
         self._pump = OutputPump(lock, self._set_full)
-        self.uart = Uart16550(clock, timers, self._pump.put, irq, pulse)
+        self.uart = Uart16550(clock, timers, self._pump.put, irq, pulse, baud_base)
+        self.on_input: Callable[[], None] = _ignore
+        """Called when something has come from the other end. Holds the machine lock."""
         self.uart.on_drained = self._drained
         self._refill = timers.timer(clock, self._feed, "serial-input")
         self._input = bytearray()
@@ -74,6 +81,7 @@ class SerialPort:
         with self._lock:
             self._input += data
             self._feed()
+            self.on_input()
             if self._input and not self._paused and self._pipe is not None:
                 self._paused = True
                 self._pipe.pause_input()

@@ -23,8 +23,8 @@ from varan.devices.fields import Byte, Word
 
 RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR = range(8)
 FIFO_SIZE = 16
-CLOCK = 1_843_200
-"""Crystal in Hz; a bit lasts 16 * divisor of its cycles."""
+BAUD_BASE = 115_200
+"""Bits a second with a divisor of 1: a sixteenth of the crystal's 1.8432 MHz."""
 
 IER_ERBFI = 0x01
 IER_ETBEI = 0x02
@@ -105,9 +105,14 @@ class Uart16550(Device[UartState]):
         output: Callable[[int], object],
         irq: IrqLine = unconnected,
         pulse: Callable[[], None] | None = None,
+        baud_base: int = BAUD_BASE,
     ) -> None:
-        """`output` takes each transmitted byte. `pulse` drops and raises a high `irq` in one call."""
+        """`output` takes each transmitted byte. `pulse` drops and raises a high `irq` in one call.
+
+        `baud_base`: bits a second with a divisor of 1.
+        """
         super().__init__()
+        self._baud_base = baud_base
         self._clock = clock
         self._timer = timers.timer(clock, self._timeout, "uart16550")
         self._output = output
@@ -372,7 +377,7 @@ class Uart16550(Device[UartState]):
 
     def character_time(self) -> int:
         """Nanoseconds that one character (ten bits) takes at the programmed speed."""
-        return 160 * (self.state.divisor or 0x10000) * NANOSECONDS // CLOCK
+        return 10 * (self.state.divisor or 0x10000) * NANOSECONDS // self._baud_base
 
     def _timeout(self) -> None:
         self.state.timeout_at = None

@@ -235,6 +235,13 @@ async def test_info_mtree_shows_both_address_spaces(session: HmpSession, machine
     assert "  00000000000003f8-00000000000003ff (i/o): serial0\n" in shown
 
 
+async def test_info_mtree_shows_flat_views_too(session: HmpSession) -> None:
+    shown = await session.execute("info mtree -f")
+    assert shown.startswith('FlatView #0\n AS "memory", root: system\n Root memory region: system\n')
+    assert "  0000000000000000-00000000000fffff (ram): pc.ram\n" in shown
+    assert '\n\nFlatView #1\n AS "I/O", root: io\n' in shown
+
+
 @pytest.mark.parametrize("name", ["pic", "lapic", "irq"])
 async def test_machines_without_interrupt_controllers_show_none(session: HmpSession, name: str) -> None:
     assert await session.execute(f"info {name}") == "Error: this machine has no interrupt controllers\n"

@@ -276,3 +276,10 @@ def test_drained_is_called_when_the_last_character_is_read(fifo: Setup) -> None:
     assert not calls
     fifo.bus.inb(DATA)
     assert calls
+
+
+@pytest.mark.parametrize(("base", "nanoseconds"), [(115_200, 1_041_666), (1_152_000, 104_166)])
+def test_a_character_takes_ten_bits_at_the_speed_set(base: int, nanoseconds: int) -> None:
+    bus = Bus()
+    uart = Uart16550(bus.clock, bus.timers, lambda value: None, baud_base=base)
+    assert uart.character_time() == nanoseconds

@@ -103,18 +103,23 @@ async def memdev(session: HmpSession) -> str:
     return "".join(f"{line}\n" for line in [*lines, ""])
 
 
-@command("mtree", help="what is at which memory addresses and ports", group=INFO)
-async def mtree(session: HmpSession) -> str:
+@command("mtree", "-f:flat", help="what is at which memory addresses and ports; with -f as flat views", group=INFO)
+async def mtree(session: HmpSession, flat: bool = False) -> str:
     """Both address spaces, lowest address first; what is not listed is unassigned."""
-    lines = ["address-space: memory"]
+    memory = []
     for region in session.machine.memory:
         kind = "i/o" if region.ram is None else "rom" if region.readonly else "ram"
-        at = f" @{region.offset:016x}" if region.ram is not None else ""
-        lines.append(f"  {region.start:016x}-{region.end - 1:016x} ({kind}): {region.name}{at}")
-    lines += ["", "address-space: I/O"]
-    for ports in session.machine.ports:
-        lines.append(f"  {ports.base:016x}-{ports.base + ports.length - 1:016x} (i/o): {ports.name}")
-    return "".join(f"{line}\n" for line in lines)
+        at = f" @{region.offset:016x}" if region.ram is not None and (region.offset or not flat) else ""
+        memory.append(f"  {region.start:016x}-{region.end - 1:016x} ({kind}): {region.name}{at}")
+    ports = [f"  {run.base:016x}-{run.base + run.length - 1:016x} (i/o): {run.name}" for run in session.machine.ports]
+    lines: list[str] = []
+    for number, (name, root, runs) in enumerate((("memory", "system", memory), ("I/O", "io", ports))):
+        if flat:
+            lines += [f"FlatView #{number}", f' AS "{name}", root: {root}', f" Root memory region: {root}"]
+        else:
+            lines.append(f"address-space: {name}")
+        lines += [*runs, ""]
+    return "".join(f"{line}\n" for line in (lines if flat else lines[:-1]))
 
 
 @command("chardev", help="the character devices", group=INFO)
