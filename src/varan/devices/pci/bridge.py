@@ -62,6 +62,11 @@ class Reserve:
         return _RESERVE.pack(_RESERVE.size + 2, RESERVE_TYPE, *numbers)
 
 
+FOR_A_CARD = Reserve(io=IO_GRANULE, memory=2 << 20)
+"""What firmware is told to keep where the user does not say: it would keep nothing behind a bridge without cards, and
+later ones would find no room."""
+
+
 class BridgeFunction(PciFunction):
     """A type 1 header, and the bus behind it, `secondary`."""
 
@@ -210,9 +215,9 @@ class PciBridge(PciDevice):
         self._function = BridgeFunction(PCI_BRIDGE, bus.fabric, name=self.type_name)
         if self.settings["chassis_nr"]:
             self._function.add_capability(r.CAP_SLOT_ID, bytes((0, self.settings["chassis_nr"])))
-        if self._reserve != Reserve():
-            self._function.reserve = self._reserve
-            self._function.add_capability(r.CAP_VENDOR, self._reserve.capability())
+        self._function.reserve = self._reserve
+        told = self._reserve if self._reserve != Reserve() else FOR_A_CARD
+        self._function.add_capability(r.CAP_VENDOR, told.capability())
         return self._function
 
     def realize(self, environment: Environment, bus: PciBus) -> None:
