@@ -18,14 +18,16 @@ from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 pytestmark = pytest.mark.linux
 
 MIB = 1 << 20
+MODULES = {"virtio-blk-pci": ("virtio_pci", "virtio_blk"), "ide-hd": ("ata_piix", "sd_mod")}
 SCRIPT = """
-echo BEFORE $(cat /sys/block/vda/stat)
-dd if=/dev/zero of=/dev/vda bs=4k count=64 seek=3 oflag=direct 2>/dev/null
-dd if=/dev/vda of=/dev/null bs=16k count=20 iflag=direct 2>/dev/null
-dd if=/dev/zero of=/dev/vda bs=64k count=40 seek=10 conv=fsync 2>/dev/null
-dd if=/dev/vda of=/dev/null bs=1M skip=4 count=2 2>/dev/null
-blkdiscard -o 1048576 -l 65536 /dev/vda || echo NO-DISCARD
-echo STAT $(cat /sys/block/vda/stat)
+[ -e /sys/block/sda ] && disk=sda || disk=vda
+echo BEFORE $(cat /sys/block/$disk/stat)
+dd if=/dev/zero of=/dev/$disk bs=4k count=64 seek=3 oflag=direct 2>/dev/null
+dd if=/dev/$disk of=/dev/null bs=16k count=20 iflag=direct 2>/dev/null
+dd if=/dev/zero of=/dev/$disk bs=64k count=40 seek=10 conv=fsync 2>/dev/null
+dd if=/dev/$disk of=/dev/null bs=1M skip=4 count=2 2>/dev/null
+blkdiscard -o 1048576 -l 65536 /dev/$disk || echo NO-DISCARD
+echo STAT $(cat /sys/block/$disk/stat)
 echo THE-END
 sleep 600
 """
@@ -59,20 +61,23 @@ def same_as(stats: BlockDeviceStats) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("format", ["raw", "qcow2"])
-async def test_counters_are_those_of_the_guests_kernel(tmp_path: Path, format: str) -> None:
+@pytest.mark.parametrize(
+    ("driver", "format"),
+    [("virtio-blk-pci", "raw"), ("virtio-blk-pci", "qcow2"), ("ide-hd", "raw"), ("ide-hd", "qcow2")],
+)
+async def test_counters_are_those_of_the_guests_kernel(tmp_path: Path, driver: str, format: str) -> None:
     image = tmp_path / "disk"
     await varan.block.create(str(image), 16 * MIB, format=format)
     drive = DriveSpec("d0", {"filename": str(image)}, format, intervals=(600,))
     initrd = tmp_path / "initrd"
-    initrd.write_bytes(make_initrd(SCRIPT, need_busybox(), modules=("virtio_pci", "virtio_blk")))
+    initrd.write_bytes(make_initrd(SCRIPT, need_busybox(), modules=MODULES[driver]))
     spec = MachineSpec(
         memory=256 * MIB,
         accelerators=(("unicorn", {}),),
         boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
         serials=("serial0",),
         drives=(drive,),
-        devices=(DeviceSpec("virtio-blk-pci", settings={"drive": "d0"}),),
+        devices=(DeviceSpec(driver, settings={"drive": "d0"}),),
     )
     async with varan.Machine(spec=spec) as vm:
         await vm.start()

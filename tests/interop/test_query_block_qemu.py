@@ -81,6 +81,20 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     ),
     "data outside": ("-drive", "if=virtio,file=outside.qcow2,id=d0"),
     "another place": ("-drive", "if=virtio,file=sub/over.qcow2,id=d0"),
+    "drives with trays": (
+        *("-drive", "if=none,id=d0,media=cdrom", "-device", "ide-cd,drive=d0,id=cd0,bus=ide.0"),
+        *(
+            "-drive",
+            "if=none,id=d1,media=cdrom,file=plain.raw,format=raw",
+            "-device",
+            "ide-cd,drive=d1,id=cd1,bus=ide.1,unit=0",
+        ),
+        *("-device", "ide-cd,id=cd2,bus=ide.1,unit=1"),
+    ),
+    "a disk and a floppy disk": (
+        *("-drive", "if=none,id=d0,file=top.qcow2", "-device", "ide-hd,drive=d0,id=hd0,account-failed=off"),
+        *("-drive", "if=none,id=d1,file=floppy.raw,format=raw", "-device", "floppy,drive=d1,id=fd0"),
+    ),
     "policies": (
         *("-drive", "if=none,file=plain.raw,format=raw,id=d0,rerror=stop,werror=report"),
         *("-drive", "if=none,file=base.raw,format=raw,id=d1,werror=report"),
@@ -112,6 +126,7 @@ def images(tmp_path: Path) -> Callable[[str], Path]:
     img = qemu().img
     for name in ("plain.raw", "base.raw"):
         (origin / name).write_bytes(bytes(1 << 20))
+    (origin / "floppy.raw").write_bytes(bytes(1440 << 10))
     for name, backing, format in (
         ("mid.qcow2", "base.raw", "raw"),
         ("top.qcow2", "mid.qcow2", "qcow2"),

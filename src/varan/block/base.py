@@ -13,6 +13,7 @@ hurry may drive them by hand (`varan.block.drive.run_now`).
 from __future__ import annotations
 
 import abc
+from _thread import allocate_lock
 
 from varan.errors import VaranError
 from varan.light import TYPE_CHECKING, Enum, IntFlag, Protocol, field, record
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, TypeAlias
 
     from varan.block.recording import Recorder
+
+_marking = allocate_lock()
+"""Held while a node's marks of writes change: requests end on several threads."""
 
 Buffers: TypeAlias = "Sequence[memoryview]"
 """Byte views (format "B", contiguous), in order."""
@@ -312,21 +316,25 @@ class Node(abc.ABC):
             self._note_end(end)
 
     def _note_end(self, end: int) -> None:
-        self.highest_write = max(self.highest_write, end)
-        threshold = self.write_threshold
-        if threshold and end > threshold:
-            self.write_threshold = 0
+        with _marking:
+            self.highest_write = max(self.highest_write, end)
+            threshold = self.write_threshold
+            passed = 0 < threshold < end
+            if passed:
+                self.write_threshold = 0
+            self.write_mark = min(self.highest_write, self.write_threshold or self.highest_write)
+        if passed:
             self._threshold_passed(threshold, end - threshold)
-        self.write_mark = min(self.highest_write, self.write_threshold or self.highest_write)
 
     def watch_writes(self, threshold: int, passed: Callable[[int, int], None] = lambda threshold, by: None) -> None:
         """Call `passed`, on any thread, with the threshold and the bytes behind it when a write ends there: once.
 
         0: no more.
         """
-        self.write_threshold = threshold
-        self._threshold_passed = passed
-        self.write_mark = min(self.highest_write, threshold or self.highest_write)
+        with _marking:
+            self.write_threshold = threshold
+            self._threshold_passed = passed
+            self.write_mark = min(self.highest_write, threshold or self.highest_write)
 
     def implied_children(self) -> Sequence[ImpliedChild]:
         """The children that the image names. The graph opens those that no option gave and adds them to `children`."""

@@ -81,8 +81,7 @@ async def block_set_write_threshold(machine: Machine, node_name: str, write_thre
         with contextlib.suppress(RuntimeError):  # The loop has closed: nobody listens.
             loop.call_soon_threadsafe(machine.events.emit, event)
 
-    with machine.lock:
-        node.watch_writes(write_threshold, passed)
+    node.watch_writes(write_threshold, passed)
 
 
 @handler("x-debug-query-block-graph")
