@@ -33,6 +33,10 @@ PATIENCE = 1_000_000_000
 """Nanoseconds for which writes are not tried at once after such a one."""
 
 
+def _nothing() -> None:
+    return
+
+
 class BlockBackend:
     """See the module's text. All methods are called on the graph's loop, `read_now` and `write_now` on any thread."""
 
@@ -158,19 +162,23 @@ class BlockBackend:
         """How the next medium is opened: like this one, or the last."""
         return Retained.of(self.node) if self.node is not None else self.last_medium
 
-    async def take_out(self) -> None:
-        """Let go of the medium, when what has begun on it is over. Raises BlockError when it cannot be flushed."""
-        node = self._medium()
-        self.hold()
-        try:
-            await self.idle()
-            self.last_medium = Retained.of(node)
-            self.node = None
-        finally:
-            self.release()
-        edge, self._edge = self._edge, None
-        if edge is not None:
-            await self._graph.detach(edge)
+    async def take_out(self, check: Callable[[], None] = _nothing) -> None:
+        """Let go of the medium, when what has begun on it is over and nobody changes the graph.
+
+        `check` raises, then, when it has to stay. Raises BlockError when it cannot be flushed.
+        """
+        async with self._graph.changing:
+            self.hold()
+            try:
+                await self.idle()
+                check()
+                edge, self._edge = self._edge, None
+                self.last_medium = self.retained
+                self.node = None
+            finally:
+                self.release()
+            if edge is not None:
+                await self._graph.detach(edge)
 
     def put_in(self, node: Node) -> None:
         """Hold a medium, where there is none. Raises BlockError when it does not allow it."""
@@ -414,10 +422,6 @@ def _nobody(backend: BlockBackend, is_open: bool) -> None:
 
 
 def _tell_nobody(backend: BlockBackend, error: BlockError, is_read: bool, action: BlockErrorAction) -> None:
-    return
-
-
-def _nothing() -> None:
     return
 
 

@@ -126,9 +126,15 @@ def close_tray(backend: BlockBackend, called: str) -> None:
         _load(backend, device, True)
 
 
-async def remove_medium(backend: BlockBackend, called: str) -> None:
-    """Take the medium out, if there is one. Raises DeviceNotRemovable, TrayClosed, and BlockError when it cannot be
-    flushed (it is out then all the same)."""
+def _stays_for_nobody() -> None:
+    return
+
+
+async def remove_medium(backend: BlockBackend, called: str, check: Callable[[], None] = _stays_for_nobody) -> None:
+    """Take the medium out, if there is one. `check` raises when it has to stay.
+
+    Raises DeviceNotRemovable, TrayClosed, and BlockError when it cannot be flushed (it is out then all the same).
+    """
     check_removable(backend, called)
     device = backend.removable
     if device is not None and device.has_tray and not device.tray_open:
@@ -136,9 +142,9 @@ async def remove_medium(backend: BlockBackend, called: str) -> None:
     if backend.node is None:
         return
     try:
-        await backend.take_out()
+        await backend.take_out(check)
     finally:
-        if device is not None and not device.has_tray:
+        if backend.node is None and device is not None and not device.has_tray:
             _load(backend, device, False)
 
 
@@ -214,7 +220,7 @@ async def change_medium(
     read_only: bool | None = None,
     force: bool = False,
     key_later: bool = False,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = _stays_for_nobody,
 ) -> None:
     """Exchange the medium for an image: out with the tray, out with the old, in with the new, in with the tray.
 
@@ -226,7 +232,7 @@ async def change_medium(
     try:
         check()
         open_tray(backend, called, force=force)
-        await remove_medium(backend, called)
+        await remove_medium(backend, called, check)
         insert_medium(backend, node)
     except BaseException:
         await graph.close(node)

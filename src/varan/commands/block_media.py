@@ -61,7 +61,7 @@ async def eject(machine: Machine, device: str | None = None, id: str | None = No
     medium.check_removable(backend, called)
     check_free(machine, backend)
     medium.open_tray(backend, called, force=bool(force))
-    await medium.remove_medium(backend, called)
+    await medium.remove_medium(backend, called, lambda: check_free(machine, backend))
 
 
 @handler("change")
@@ -110,8 +110,7 @@ async def blockdev_remove_medium(machine: Machine, id: str) -> None:
     from varan.block import medium
 
     backend = backend_of(machine, id)
-    check_free(machine, backend)
-    await medium.remove_medium(backend, id)
+    await medium.remove_medium(backend, id, lambda: check_free(machine, backend))
 
 
 @handler("blockdev-insert-medium")

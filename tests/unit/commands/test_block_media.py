@@ -267,6 +267,28 @@ async def test_a_medium_that_a_job_works_on_stays(machine: FakeMachine, drive: T
     await commands.eject(machine, "cd0")
 
 
+async def test_a_job_that_begins_meanwhile_keeps_the_medium(
+    machine: FakeMachine, drive: TrayDevice, discs: list[str]
+) -> None:
+    await commands.blockdev_change_medium(machine, discs[0], "cd0", format="raw")
+    await block_core.blockdev_add(machine, {"driver": "null-co", "node-name": "t", "size": 10 * SECTOR})
+    async with machine.drives.graph.changing:
+        starting = asyncio.create_task(
+            block_jobs.blockdev_mirror(machine, "cd0", "t", MirrorSyncMode.FULL, job_id="j", speed=1)
+        )
+        await asyncio.sleep(0.01)
+        ejecting = asyncio.create_task(commands.eject(machine, "cd0"))
+        await asyncio.sleep(0.01)
+        assert not ejecting.done()
+    await starting
+    assert "in use by block job" in await refused(ejecting, DeviceInUse)
+    assert await first_byte(machine) == 1
+    await block_jobs.block_job_cancel(machine, "j", force=True)
+    while machine.jobs.jobs:
+        await asyncio.sleep(0.001)
+    await commands.eject(machine, "cd0")
+
+
 async def test_the_medium_goes_when_what_is_under_way_has_ended(
     machine: FakeMachine, drive: TrayDevice, discs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
