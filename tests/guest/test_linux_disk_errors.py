@@ -238,7 +238,8 @@ async def test_faults_of_the_disk_are_tried_again_as_often_as_they_come(tmp_path
             failures += 1
             await vm.resume()
         await ended
-        assert failures == len(rules)
+        # Each stop flushes the disks: flushes and writes of metadata meet faults, too.
+        assert failures == len(rules) if iotype == "read" else 0 < failures <= len(rules)
 
 
 async def broken(folder: Path) -> dict[str, Any]:

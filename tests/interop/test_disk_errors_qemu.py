@@ -32,7 +32,10 @@ CASES = {
     "full": ([WRITE | {"errno": 28}], {}),
     "twice full": ([WRITE | {"errno": 28}] * 2, {}),
     "broken": ([WRITE | {"errno": 5}, READ | {"errno": 5}], {}),
-    "broken, stop": ([WRITE | {"errno": 5}, READ | {"errno": 5}], {"rerror": "stop", "werror": "stop"}),
+    "broken, stop": (
+        [WRITE | {"errno": 5}, READ | {"errno": 5}, FLUSH | {"errno": 5}],
+        {"rerror": "stop", "werror": "stop"},
+    ),
     "broken flush, stop": ([FLUSH | {"errno": 5}], {"werror": "stop"}),
     "full, report": ([WRITE | {"errno": 28}], {"werror": "report"}),
     "broken, ignore": ([WRITE | {"errno": 5}, READ | {"errno": 5}], {"rerror": "ignore", "werror": "ignore"}),

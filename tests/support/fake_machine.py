@@ -215,6 +215,9 @@ class FakeMachine:
     async def drain(self) -> None:
         return
 
+    async def flush(self) -> None:
+        await self.drives.flush()
+
     def retry(self) -> None:
         self.drives.retry()
         for job in self.jobs.jobs.values():

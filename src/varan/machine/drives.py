@@ -195,6 +195,16 @@ class Drives:
         if action is BlockErrorAction.STOP:
             self.on_stop()
 
+    async def flush(self) -> None:
+        """Flush every medium; what fails is only logged, as the guest's own flushes tell it."""
+        from varan.block.base import BlockError
+
+        for node in {backend.node: None for backend in self if backend.node is not None and not backend.read_only}:
+            try:
+                await node.flush()
+            except BlockError as error:
+                log.info("a disk of the stopped machine could not be flushed: %s", error)
+
     def retry(self) -> None:
         """Begin anew what has failed and waited."""
         for backend in (*self.backends.values(), *self._nameless):

@@ -76,6 +76,9 @@ class Guest(Protocol):
     def pending_wake(self) -> WakeCause | None:
         """What ends a sleep that has just begun: it happened while the guest went to bed."""
 
+    async def flush(self) -> None:
+        """Put what is on disks into their images, as far as that goes. Called when no guest code runs."""
+
     def retry(self) -> None:
         """Begin anew what disks failed to do and what has waited since."""
 
@@ -227,6 +230,7 @@ class Lifecycle:
         self._guest.stop_clock()
         self.run_state.move(state)
         self._events.emit(events.Stop())
+        await self._guest.flush()
 
     def _resume_threads(self) -> None:
         for thread in self._guest.threads:

@@ -308,6 +308,10 @@ class Machine:
         for resumed in list(self.environment.resumed):
             resumed()
 
+    async def flush(self) -> None:
+        """Put what is on disks into their images: whoever copies those of a stopped machine gets all of it."""
+        await self.drives.flush()
+
     def retry(self) -> None:
         """Begin anew what disks failed to do and what has waited since."""
         self.drives.retry()

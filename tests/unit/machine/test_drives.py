@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import varan.block
 from varan.block.crypto.secret import Secrets
 from varan.errors import VaranError
 from varan.machine.drives import Drives
@@ -73,3 +74,28 @@ async def test_names_are_given_once_and_must_be_given(drives: Drives, path: Path
         await drives.open(DriveSpec("d", None))
     with pytest.raises(VaranError, match="node-name"):
         await drives.add_node({"driver": "raw", "file.filename": str(path)})
+
+
+async def test_after_a_flush_the_images_hold_what_was_written(drives: Drives, tmp_path: Path) -> None:
+    image, copy = tmp_path / "disk.qcow2", tmp_path / "copy.qcow2"
+    await varan.block.create(str(image), 1 << 20, format="qcow2")
+    await drives.open(DriveSpec("d", {"filename": str(image)}, "qcow2"))
+    backend = drives.find("d")
+    backend.attach("the test", write=True)
+    await backend.write(65536, [memoryview(b"kept" * 128)])
+    await drives.flush()
+    copy.write_bytes(image.read_bytes())
+    async with varan.block.open(str(copy), read_only=True) as opened:
+        assert await opened.read(65536, 512) == b"kept" * 128
+    await backend.detach()
+
+
+async def test_a_flush_that_fails_is_no_reason_not_to_stop(drives: Drives, path: Path) -> None:
+    rules = [{"event": "none", "iotype": "flush", "once": True}]
+    for name in ("a", "b"):
+        file = {"driver": "blkdebug", "image.filename": str(path), "image.locking": "off", "inject-error": rules}
+        await drives.open(DriveSpec(name, {"driver": "raw", "file": file}))
+        drives.find(name).attach(name, write=True)
+    await drives.flush()
+    for name in ("a", "b"):
+        await drives.find(name).detach()

@@ -32,7 +32,7 @@ class IdleGuest:
         self.lifecycle = Lifecycle(self, self.events, actions)
         self.lifecycle.open()
         self.clock_runs = False
-        self.restarts = self.retries = 0
+        self.restarts = self.retries = self.flushes = 0
         self.woken_by: list[WakeCause] = []
         self.wakes = True
         self.wakes_at_once: WakeCause | None = None
@@ -45,6 +45,10 @@ class IdleGuest:
 
     async def drain(self) -> None:
         return
+
+    async def flush(self) -> None:
+        assert not self.vcpu.running.is_set()
+        self.flushes += 1
 
     def retry(self) -> None:
         self.retries += 1
@@ -112,6 +116,7 @@ async def test_stop_returns_when_no_guest_code_runs_any_more(guest: IdleGuest) -
     assert not guest.vcpu.running.is_set()
     assert not guest.clock_runs
     assert guest.kinds() == ["RESUME", "STOP"]
+    assert guest.flushes == 1
 
 
 async def test_stop_and_cont_of_a_machine_that_is_there_already_say_nothing(guest: IdleGuest) -> None:
