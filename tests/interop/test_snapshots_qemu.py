@@ -230,6 +230,39 @@ async def test_answers_are_those_of_qemu(tmp_path: Path, commands: Commands) -> 
         assert ours == theirs
 
 
+def _by_job(events: list[Any]) -> dict[str, list[Any]]:
+    """What each job has told; what happens to several is told in any order."""
+    told: dict[str, list[Any]] = {}
+    for name, data in events:
+        told.setdefault(data.get("id") or data["device"], []).append((name, data))
+    return told
+
+
+@pytest.mark.parametrize("mode", ["individual", "grouped"])
+async def test_jobs_of_a_transaction_tell_what_those_of_qemu_tell(tmp_path: Path, mode: str) -> None:
+    actions: list[tuple[str, dict[str, Any]]] = [
+        ("drive-backup", {"device": f"d{number}", "target": f"b{number}.qcow2", "sync": "full"}) for number in range(2)
+    ]
+    slow: list[tuple[str, dict[str, Any]]] = [(kind, data | {"speed": 1000}) for kind, data in actions]
+    commands: Commands = [
+        together(*actions, completion_mode=mode),
+        together(*slow, completion_mode=mode),
+        ("block-job-cancel", {"device": "d1"}),
+    ]
+    found: list[Any] = []
+    for program in (QEMU, VARAN):
+        directory = tmp_path / Path(program).name
+        directory.mkdir()
+        drives = []
+        for number in range(2):
+            # Two units of data: of a slow backup the second one waits for long.
+            (directory / f"{number}.raw").write_bytes(b"x" * (4 << 20))
+            drives.append(f"if=none,id=d{number},file={number}.raw,format=raw")
+        answered = await answers(program, directory, drives, commands)
+        found.append([(answer, _by_job(events)) for _, _, answer, events in answered])
+    assert found[1] == found[0]
+
+
 async def test_bitmaps_of_either_are_the_other_ones(tmp_path: Path) -> None:
     path = tmp_path / "top.qcow2"
     await create(str(path), 4 << 20, format="qcow2")

@@ -44,7 +44,11 @@ async def answers(
     finally:
         await client.disconnect()
         process.terminate()
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 def _listens(path: Path) -> bool:
