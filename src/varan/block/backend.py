@@ -86,7 +86,8 @@ class BlockBackend:
         self._patient_from = 0
         self._gate = Gate()
         self._keeps = False
-        self._hurried: list[ThrottleMember | None] = []
+        self._hurries = 0
+        """For how many no request waits for its turn, whatever the limits."""
 
     @property
     def public_name(self) -> str:
@@ -223,6 +224,11 @@ class BlockBackend:
     def limit(self, limits: ThrottleMember | None) -> None:
         """Let requests go at the rate of a group from now on; None: as fast as they can, those that wait, too."""
         before, self.limits = self.limits, limits
+        for _ in range(self._hurries):
+            if before is not None:
+                before.relax()
+            if limits is not None:
+                limits.hurry()
         with self.lock:
             self._quick = None
         self._resume_quick()
@@ -256,13 +262,14 @@ class BlockBackend:
 
     def _hurry(self) -> None:
         """What waits for its turn goes at once: somebody waits for it to end."""
+        self._hurries += 1
         if self.limits is not None:
             self.limits.hurry()
-        self._hurried.append(self.limits)
 
     def _relax(self) -> None:
-        if (limits := self._hurried.pop()) is not None:
-            limits.relax()
+        self._hurries -= 1
+        if self.limits is not None:
+            self.limits.relax()
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""

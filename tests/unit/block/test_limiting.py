@@ -147,3 +147,18 @@ async def test_flushes_and_discards_have_no_limit(backend: BlockBackend) -> None
     await backend.flush()
     await backend.discard(0, 4096)
     await backend.drain()
+
+
+async def test_requests_hurry_as_long_as_anybody_waits_for_them_whatever_the_limits_become(
+    backend: BlockBackend,
+) -> None:
+    groups: dict[str, ThrottleGroup] = {}
+    set_limits(groups, backend, NEVER, None)
+    backend.hold()
+    set_limits(groups, backend, NEVER, "other")
+    backend.hold()
+    backend.release()
+    assert backend.limits is not None
+    assert backend.limits.hurried
+    backend.release()
+    assert not backend.limits.hurried
