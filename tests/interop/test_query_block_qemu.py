@@ -75,6 +75,8 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     ),
     "a part of a file": node("raw", "n0", offset=65536, size=131072, file=file("plain.raw")),
     "nothing at all": node("null-co", "n0", size=65536, **{"read-zeroes": True}),
+    "nothing at all as a disk": ("-drive", "if=virtio,file=null-co://,format=raw,id=d0"),
+    "a format in another": node("raw", "n0", file={"driver": "qcow2", "file": file("mid.qcow2")}),
     "faults": (
         *node("blkdebug", "n0", image=file("plain.raw")),
         *node("raw", "n1", file={"driver": "blkdebug", "align": 512, "image": file("base.raw")}),

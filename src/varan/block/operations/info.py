@@ -18,7 +18,7 @@ async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
         "format": node.driver,
         "virtual-size": node.length,
     }
-    if not node.driver.startswith("null-"):
+    if not (node.driver.startswith("null-") or (in_use and _bottom(node).startswith("null-"))):
         info["dirty-flag"] = False
     size = allocated_size(node, all_files=in_use)
     if size is not None:
@@ -35,8 +35,8 @@ async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
         from varan.block.operations.qcow2_info import describe
 
         info |= await describe(node)
-    elif in_use and node.filtered is not None:
-        below = await image_info(node.filtered, in_use=True)
+    elif in_use and (inner := _inner(node)) is not None:
+        below = await image_info(inner, in_use=True)
         info |= {key: below[key] for key in ("cluster-size", "snapshots") if key in below}
     elif node.driver == "luks":
         from varan.block.formats.luks import LuksNode
@@ -44,6 +44,18 @@ async def image_info(node: Node, *, in_use: bool = False) -> dict[str, Any]:
         assert isinstance(node, LuksNode)
         info |= node.image_info()
     return info
+
+
+def _inner(node: Node) -> Node | None:
+    """What the node passes everything on to."""
+    return node.children["file"].node if node.driver == "raw" else node.filtered
+
+
+def _bottom(node: Node) -> str:
+    """The driver at the end of that."""
+    while (inner := _inner(node)) is not None:
+        node = inner
+    return node.driver
 
 
 def allocated_size(node: Node, *, all_files: bool = False) -> int | None:

@@ -29,8 +29,11 @@ def reopening_name(node: Node, *, backing: bool = True) -> str:
         return node.filename
     if node.filtered is not None or _options(node) or (backing and _backing(node)):
         return json_name(_described(node, backing=backing))
-    name = reopening_name(node.children["file"].node)
-    return json_name(_described(node, backing=backing)) if name.startswith(JSON_PREFIX) else name
+    file = _asked_for(node.children["file"].node)
+    name = reopening_name(file)
+    # What opens a file's name takes the file itself, not what a format makes of it.
+    enough = registry.driver(file.driver).is_protocol and not name.startswith(JSON_PREFIX)
+    return name if enough else json_name(_described(node, backing=backing))
 
 
 def _asked_for(node: Node) -> Node:

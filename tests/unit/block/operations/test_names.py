@@ -39,6 +39,7 @@ def file(name: str) -> dict[str, Any]:
             "backing": {"driver": "raw", "file": file("base.raw")},
         },
         {"driver": "copy-on-read", "file": {"driver": "qcow2", "file": file("top.qcow2")}},
+        {"driver": "raw", "file": {"driver": "qcow2", "file": file("top.qcow2")}},
         {"driver": "null-co", "size": 4096, "read-zeroes": True},
         {"driver": "raw", "file": {"driver": "blkdebug", "align": 512, "image": file("other.raw")}},
     ],
