@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from varan.errors import InvalidParameterType, JSONParsing, MissingParameter, QmpError
+from varan.errors import InvalidParameterType, InvalidParameterValue, JSONParsing, MissingParameter, QmpError
 from varan.qmp.refusals import ParameterUnexpected, ValueNotAccepted
 from varan.qmp.wire import explain
 
@@ -24,6 +24,16 @@ _SCALARS: dict[type[inspect.Type], tuple[type | tuple[type, ...], str]] = {
     inspect.BoolType: (bool, "boolean"),
     inspect.NoneType: (type(None), "null"),
 }
+
+_WIDTHS: dict[tuple[int | float | None, int | float | None], str] = {
+    bounds: name
+    for bits in (8, 16, 32)
+    for bounds, name in (
+        ((0, (1 << bits) - 1), f"uint{bits}_t"),
+        ((-(1 << bits - 1), (1 << bits - 1) - 1), f"int{bits}_t"),
+    )
+}
+"""Kinds of integers by their bounds."""
 
 
 def explain_arguments(raw: msgspec.Raw | bytes, type: Any, problem: Exception) -> QmpError:
@@ -63,25 +73,33 @@ def _check(type: inspect.Type, value: Any, name: str) -> None:
 
 def _check_scalar(type: inspect.Type, value: Any, name: str, kind: Any, expected: str) -> None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        if isinstance(type, inspect.IntType) and type.ge == 0:
+            raise InvalidParameterValue(name, "uint64")
         raise InvalidParameterType(name, expected)
     if isinstance(type, inspect.IntType) and (
         (type.ge is not None and value < type.ge) or (type.le is not None and value > type.le)
     ):
-        raise InvalidParameterType(name, expected)
+        width = _WIDTHS.get((type.ge, type.le))
+        raise InvalidParameterType(name, expected) if width is None else InvalidParameterValue(_local(name), width)
+
+
+def _local(name: str) -> str:
+    """What a value is called where it stands: sentences about what it is, and not about its kind, say no more."""
+    return "null" if name.endswith("]") else name.rpartition(".")[2]
 
 
 def _check_enum(type: Any, value: Any, name: str) -> None:
     if not isinstance(value, str):
         raise InvalidParameterType(name, "string")
     if value not in [member.value for member in type.cls]:
-        raise ValueNotAccepted(name, value)
+        raise ValueNotAccepted(_local(name), value)
 
 
 def _check_literal(type: Any, value: Any, name: str) -> None:
     if not isinstance(value, str):
         raise InvalidParameterType(name, "string")
     if value not in type.values:
-        raise ValueNotAccepted(name, value)
+        raise ValueNotAccepted(_local(name), value)
 
 
 def _check_list(type: Any, value: Any, name: str) -> None:
@@ -150,7 +168,7 @@ def _check_tagged(branches: list[inspect.StructType], value: Any, name: str) -> 
         if branch.tag == tag:
             _check(branch, value, name)
             return
-    raise ValueNotAccepted(tag_name, tag)
+    raise ValueNotAccepted(_local(tag_name), tag)
 
 
 def _same_kind(type: inspect.Type, value: Any) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
+from varan.api.values import UInt16
 from varan.qmp.arguments import explain_arguments
 
 
@@ -38,6 +39,7 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     address: Inet | Unix | UnsetType = UNSET
     either: str | Inner | UnsetType = UNSET
     count: int | UnsetType | None = UNSET
+    small: UInt16 | UnsetType = UNSET
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,9 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ({"flag": 1}, "Invalid parameter type for 'flag', expected: boolean"),
         ({"flag": None}, "Invalid parameter type for 'flag', expected: boolean"),
         ({"address": {"host": "x"}}, "Parameter 'address.type' is missing"),
-        ({"address": {"type": "fd"}}, "Parameter 'address.type' does not accept value 'fd'"),
+        ({"address": {"type": "fd"}}, "Parameter 'type' does not accept value 'fd'"),
+        ({"small": -1}, "Parameter 'small' expects uint16_t"),
+        ({"small": "x"}, "Parameter 'small' expects uint64"),
         ({"address": {"type": 3}}, "Invalid parameter type for 'address.type', expected: string"),
         ({"address": {"type": "unix"}}, "Parameter 'address.path' is missing"),
         ({"address": []}, "Invalid parameter type for 'address', expected: object"),

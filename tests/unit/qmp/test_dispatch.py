@@ -129,7 +129,7 @@ async def test_negotiation_with_an_unknown_capability() -> None:
     request = session.next_request()
     assert request is not None
     reply = await _finish(dispatcher().begin(session, request))
-    assert b"Parameter 'enable[0]' does not accept value 'warp'" in reply
+    assert b"Parameter 'null' does not accept value 'warp'" in reply
     assert not session.oob_enabled
 
 

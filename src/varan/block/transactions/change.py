@@ -71,6 +71,9 @@ async def _take(step: Step) -> None:
             await waiting
     except (VaranError, OSError) as error:
         log.warning("transaction: %s", error)
+    except Exception:
+        # The other steps are not to suffer from it.
+        log.exception("transaction: a step failed")
 
 
 class Action(Protocol):
