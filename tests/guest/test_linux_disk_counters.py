@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from tests.support.initrd import make_initrd
 from tests.support.kernel import need_busybox, need_kernel
-from tests.support.linux_guest import APPEND
+from tests.support.linux_guest import APPEND, until
 
 import varan
 import varan.block
+from varan.api.events import BlockWriteThreshold
 from varan.api.values import BlockDeviceStats
 from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
 
@@ -79,8 +80,17 @@ async def test_counters_are_those_of_the_guests_kernel(tmp_path: Path, driver: s
         drives=(drive,),
         devices=(DeviceSpec(driver, settings={"drive": "d0"}),),
     )
-    async with varan.Machine(spec=spec) as vm:
+    async with varan.Machine(spec=spec) as vm, vm.qmp.listen() as listener:
+        (info,) = await vm.qmp.query_block()
+        assert info.qdev
+        await vm.qmp.block_latency_histogram_set(info.qdev, [1_000_000, 100_000_000])
+        (drive_stats,) = await vm.qmp.query_blockstats()
+        assert drive_stats.parent and drive_stats.parent.node_name
+        await vm.qmp.block_set_write_threshold(drive_stats.parent.node_name, MIB)
         await vm.start()
+        event = await until(listener, BlockWriteThreshold)
+        assert (event.node_name, event.write_threshold) == (drive_stats.parent.node_name, MIB)
+        assert event.amount_exceeded > 0
         await vm.serial.expect("THE-END", timeout=120)
         (drive_stats,) = await vm.qmp.query_blockstats()
         text = vm.serial.text.replace("\r", "")
@@ -99,6 +109,13 @@ async def test_counters_are_those_of_the_guests_kernel(tmp_path: Path, driver: s
         getattr(stats, f"{kind}_{what}_operations") for kind in ("failed", "invalid") for what in ("rd", "wr")
     )
     assert stats.idle_time_ns
+    for histogram, operations in (
+        (stats.rd_latency_histogram, stats.rd_operations),
+        (stats.wr_latency_histogram, stats.wr_operations),
+        (stats.flush_latency_histogram, stats.flush_operations),
+    ):
+        assert histogram and sum(histogram.bins) == operations
+    assert drive_stats.parent and drive_stats.parent.stats.wr_highest_offset > MIB
     (recent,) = stats.timed_stats
     assert 0 < recent.min_wr_latency_ns <= recent.avg_wr_latency_ns <= recent.max_wr_latency_ns
     assert recent.avg_wr_latency_ns == stats.wr_total_time_ns // stats.wr_operations
