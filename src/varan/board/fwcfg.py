@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from varan.board.boot import e820
 from varan.board.boot.acpi import loader
 from varan.board.boot.acpi.table import Table
+from varan.board.boot.firmwarekernel import ROM_FILE, FirmwareKernel
 from varan.board.bootorder import BootOrder
 from varan.core.memory import MemorySpace
 from varan.core.qom import Object
@@ -17,6 +18,7 @@ from varan.devices.fwcfg import Content
 from varan.devices.pci import registers as r
 from varan.devices.pci.bus import PciBus
 from varan.errors import GenericError
+from varan.guest import image
 
 UUID, RAM_SIZE, NO_GRAPHICS, CPUS, BOOT_MENU, MOST_CPUS = 0x02, 0x03, 0x04, 0x05, 0x0E, 0x0F
 DISPLAY_CLASS = 0x03
@@ -32,6 +34,8 @@ class FirmwareSettings:
     order: BootOrder = field(default_factory=BootOrder)
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Files of the user's, by name."""
+    kernel: FirmwareKernel | None = None
+    """What firmware is to start before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ class Described:
 def items(settings: FirmwareSettings, what: Described) -> dict[int, Content]:
     """The items that have keys of their own."""
     cpus = _word(what.cpus)
+    kernel = settings.kernel.items(what.memory) if settings.kernel is not None else {}
     return {
+        **kernel,
         UUID: lambda: settings.uuid,
         RAM_SIZE: lambda: struct.pack("<Q", what.memory.ram_size),
         NO_GRAPHICS: lambda: _word(not _has_display(what.root_bus)),
@@ -62,7 +68,7 @@ def items(settings: FirmwareSettings, what: Described) -> dict[int, Content]:
 def files(settings: FirmwareSettings, what: Described) -> dict[str, Content]:
     """The items that have names. Raises GenericError for a name that is taken."""
     found: dict[str, Content] = {
-        "bootorder": lambda: _boot_order(what.machine, settings.order.strict),
+        "bootorder": lambda: _boot_order(what.machine, settings),
         "etc/e820": lambda: _memory_map(what.memory),
     }
     for name in (loader.TABLES_FILE, loader.RSDP_FILE, loader.SCRIPT_FILE):
@@ -74,6 +80,8 @@ def files(settings: FirmwareSettings, what: Described) -> dict[str, Content]:
     if settings.order.retry_milliseconds is not None:
         retry = struct.pack("<i", settings.order.retry_milliseconds)
         found["etc/boot-fail-wait"] = lambda: retry
+    if settings.kernel is not None:
+        found[ROM_FILE] = image.linux_rom
     for name, content in settings.files.items():
         if name in found:
             raise GenericError(f"duplicate fw_cfg file name: {name}")
@@ -101,12 +109,13 @@ def _has_display(bus: PciBus) -> bool:
     )
 
 
-def _boot_order(machine: Object, strict: bool) -> bytes:
+def _boot_order(machine: Object, settings: FirmwareSettings) -> bytes:
     """Paths a line each, with a NUL at the end."""
-    lines = "\n".join(boot_list(machine)).encode() + b"\n"
-    if strict:
-        return lines.lstrip(b"\n") + STOP
-    return lines[:-1] + b"\0" if lines.strip() else b""
+    first = [f"/rom@{ROM_FILE}"] if settings.kernel is not None else []
+    lines = "".join(f"{path}\n" for path in (*first, *boot_list(machine))).encode()
+    if settings.order.strict:
+        return lines + STOP
+    return lines[:-1] + b"\0" if lines else b""
 
 
 def _memory_map(memory: MemorySpace) -> bytes:

@@ -177,7 +177,7 @@ class Builder:
             )
             if is_given
         ]
-        if len(given) > 1:
+        if len(given) > 1 and boot.demo:
             raise UsageError(f"{given[0]} and {given[1]} cannot be used together")
         if given and self.machine == "none":
             raise UsageError(f"{given[0]} is not supported by the machine 'none', which has no CPU")

@@ -159,7 +159,7 @@ _BOOT = (
     Option("kernel", "FILE", Group.BOOT, "A Linux kernel: bzImage or 64-bit ELF.", boot.fold_kernel),
     Option("initrd", "FILE", Group.BOOT, "The kernel's initial RAM disk.", boot.fold_initrd),
     Option("append", "TEXT", Group.BOOT, "The kernel's command line.", boot.fold_append),
-    Option("bios", "FILE", Group.BOOT, "A firmware image.", boot.fold_bios),
+    Option("bios", "FILE", Group.BOOT, "A firmware image; with -kernel it starts that kernel.", boot.fold_bios),
     Option("demo", None, Group.BOOT, "The built-in demonstration guest (Varan's own option).", boot.fold_demo),
     Option(
         "boot",

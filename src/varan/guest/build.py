@@ -12,7 +12,7 @@ from varan.errors import VaranError
 from varan.guest import image
 
 SOURCE = Path(__file__).parent
-PROGRAMS = {"demo": image.LOAD_ADDRESS, "nothing": image.NOTHING_ADDRESS}
+PROGRAMS = {"demo": image.LOAD_ADDRESS, "linuxrom": 0, "nothing": image.NOTHING_ADDRESS}
 """Programs and the addresses they are linked for."""
 PREFIXES = ("x86_64-linux-gnu-", "")
 

@@ -22,6 +22,8 @@ PATTERN = 0x9E3779B97F4A7C15
 PROMPT = b"varan> "
 
 NOTHING_ADDRESS = 0x7C00
+ROM_CHECKSUM = 7
+"""Where the option ROM has the byte that makes its bytes add up to 0 modulo 256."""
 
 MAGIC = b"VARANDEM"
 SYMBOLS = ("start", "end_of_memory", "ticks", "nmi_count", "dirty_total", "idle_wait", "spin_loop", "line")
@@ -38,6 +40,14 @@ def demo() -> bytes:
 def nothing() -> bytes:
     """Real-mode code for NOTHING_ADDRESS that says that there is nothing to boot."""
     return _read("nothing.bin")
+
+
+@functools.cache
+def linux_rom() -> bytes:
+    """An option ROM that starts the kernel that the firmware configuration device holds."""
+    rom = bytearray(_read("linuxrom.bin"))
+    rom[ROM_CHECKSUM] = -sum(rom) & 0xFF
+    return bytes(rom)
 
 
 def symbols(program: bytes | None = None) -> dict[str, int]:

@@ -10,6 +10,7 @@ from varan.accel.base import Vcpu
 from varan.board.boot.acpi.table import Table
 from varan.board.boot.base import BootProgram
 from varan.board.boot.choose import boot_program as choose_boot_program
+from varan.board.boot.firmwarekernel import FirmwareKernel
 from varan.board.fwcfg import FirmwareSettings
 from varan.board.interrupts import Interrupts
 from varan.board.none import NoBoard
@@ -23,6 +24,7 @@ from varan.devices.environment import WakeCause
 from varan.devices.pluggable import PluggableDevice
 from varan.errors import VaranError
 from varan.machine.machinetypes import PcMachine
+from varan.machine.spec import BootSpec
 
 if TYPE_CHECKING:
     from varan.machine.machine import Machine
@@ -101,13 +103,22 @@ def make(machine: Machine) -> Board:
         rtc=rtc,
         acpi=spec.acpi,
         hpet=spec.hpet,
-        firmware=FirmwareSettings(machine.uuid.bytes, spec.boot_order, dict(spec.firmware_files)),
+        firmware=FirmwareSettings(
+            machine.uuid.bytes, spec.boot_order, dict(spec.firmware_files), _firmware_kernel(spec.boot)
+        ),
         globals=spec.globals,
     )
     try:
         return Pc(config, machine.environment)
     except ValueError as error:
         raise VaranError(str(error)) from error
+
+
+def _firmware_kernel(boot: BootSpec) -> FirmwareKernel | None:
+    """The kernel that firmware is to start. Raises VaranError."""
+    if boot.firmware is None or boot.kernel is None:
+        return None
+    return FirmwareKernel(boot.kernel, boot.initrd, boot.append)
 
 
 def boot_program(machine: Machine) -> BootProgram | None:

@@ -103,7 +103,8 @@ class RtcSpec:
 class BootSpec:
     """What runs first: a Linux kernel, the built-in demonstration guest, firmware, or flat bytes at an address.
 
-    Paths are host files. At most one of `kernel`, `demo` and `firmware` is given.
+    Paths are host files. `demo` goes with neither `kernel` nor `firmware`; with both of these the firmware starts the
+    kernel.
     """
 
     kernel: str | None = None

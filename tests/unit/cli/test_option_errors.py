@@ -48,7 +48,7 @@ ERRORS = {
     "-append x": "-append only allowed with -kernel option",
     "-demo -append x": "-append only allowed with -kernel option",
     "-initrd x": "-initrd only allowed with -kernel option",
-    "-kernel k -bios b": "-kernel and -bios cannot be used together",
+    "-demo -bios b": "-demo and -bios cannot be used together",
     "-kernel k -demo": "-kernel and -demo cannot be used together",
     "-M none -kernel k": "-kernel is not supported by the machine 'none', which has no CPU",
     "-chardev floppy,id=a": "-chardev floppy,id=a: 'floppy' is not a valid char driver name; known are "

@@ -118,7 +118,10 @@ EXAMPLES: dict[str, list[tuple[str, str, Any]]] = {
     "kernel": [("-kernel k", "machine.boot", BootSpec(kernel="k"))],
     "initrd": [("-kernel k -initrd i", "machine.boot", BootSpec(kernel="k", initrd="i"))],
     "append": [("-append 'a b,c' -kernel k", "machine.boot", BootSpec(kernel="k", append="a b,c"))],
-    "bios": [("-bios b.bin", "machine.boot", BootSpec(firmware="b.bin"))],
+    "bios": [
+        ("-bios b.bin", "machine.boot", BootSpec(firmware="b.bin")),
+        ("-bios b.bin -kernel k -append a", "machine.boot", BootSpec(kernel="k", append="a", firmware="b.bin")),
+    ],
     "demo": [("-demo", "machine.boot", BootSpec(demo=True))],
     "boot": [
         ("-boot dn", "machine.boot_order", BootOrder("dn")),

@@ -50,3 +50,11 @@ def test_a_missing_assembler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(build.BuildError, match="as is not installed"):
         build.assemble("demo")
+
+
+def test_the_option_rom_is_one_that_firmware_takes() -> None:
+    rom = image.linux_rom()
+    assert (rom[:2], len(rom)) == (b"\x55\xaa", rom[2] * 512)
+    assert sum(rom) % 256 == 0
+    header = int.from_bytes(rom[0x1A:0x1C], "little")
+    assert rom[header : header + 4] == b"$PnP"

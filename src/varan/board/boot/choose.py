@@ -22,13 +22,14 @@ def boot_program(
 ) -> BootProgram:
     """The program for these files, checked, on a board whose RAM is mapped in `memory` already.
 
-    `acpi` gives the tables that a kernel gets without firmware. Raises BootError.
+    With `firmware` it is that, which starts the kernel, too (`firmwarekernel`). `acpi` gives the tables that a kernel
+    gets without. Raises BootError.
     """
-    if kernel is not None:
+    if kernel is not None and firmware is None:
         return LinuxBoot(memory, kernel, initrd, append, acpi)
-    if initrd is not None:
+    if initrd is not None and kernel is None:
         raise BootError("an initrd is only of use together with a kernel")
-    if append:
+    if append and kernel is None:
         raise BootError("a kernel command line is only of use together with a kernel")
     if demo:
         return DemoBoot(memory)
