@@ -136,6 +136,8 @@ async def test_copy_on_read_fills_the_temporary_file(drives: Drives, folder: Pat
 async def test_a_read_only_drive_stays_one(drives: Drives, folder: Path, image: str) -> None:
     await drives.open(DriveSpec("d", {"filename": image, "read-only": True}, snapshot=True))
     assert drives.find("d").read_only
+    with pytest.raises(VaranError, match="Block node is read-only"):
+        await drives.jobs(JobManager(lambda event: None)).commit_at_once("d")
 
 
 async def test_what_cannot_be_opened_leaves_nothing(

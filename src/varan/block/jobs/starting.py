@@ -25,6 +25,7 @@ from varan.errors import (
     BaseNotFound,
     DeviceHasNoMedium,
     DeviceInUse,
+    DeviceIsReadOnly,
     GenericError,
     InvalidParameterValue,
     NodeNotFound,
@@ -274,6 +275,8 @@ class JobStarter:
         below = backing_of(top)
         if below is None:
             raise NotSupported()
+        if top.read_only:
+            raise DeviceIsReadOnly(device, "Block node is read-only")
         self.check_free(device, *chain(top))
         await commit_at_once(self.graph, top, unfiltered(below))
 
