@@ -7,7 +7,7 @@ from varan.block.permissions import conflict, together, words
 from varan.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class Edges:
@@ -61,7 +61,7 @@ class Edges:
         parents.setdefault(node, []).extend(moved)
         settled: list[Node] = []
         try:
-            for each in (node, *(other for other in touched if other is not node)):
+            for each in _in_order(node, touched):
                 self.settle(each)
                 settled.append(each)
         except BlockError:
@@ -100,6 +100,29 @@ class Edges:
                 undo.append(_edge_restorer(edge))
                 edge.permissions, edge.shared = new
                 self._settle(edge.node, undo)
+
+
+def _in_order(gains: Node, touched: Iterable[Node]) -> list[Node]:
+    """Nodes to settle after a move. Who no longer wants something first, lest it keeps `gains` from what is below both;
+    but what is below `gains` goes on being held."""
+    below = _below(gains)
+    others = [node for node in touched if node is not gains]
+    return [
+        *(node for node in others if node not in below),
+        gains,
+        *(node for node in others if node in below),
+    ]
+
+
+def _below(node: Node) -> set[Node]:
+    found: set[Node] = set()
+    todo = [node]
+    while todo:
+        for edge in todo.pop().children.values():
+            if edge.node not in found:
+                found.add(edge.node)
+                todo.append(edge.node)
+    return found
 
 
 def child_needs(

@@ -30,7 +30,7 @@ from varan.block.request import read_bytes
 from varan.light import TYPE_CHECKING, record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Container, Hashable, Mapping
     from typing import Any, TypeAlias
 
     from varan.block.throttle_group import ThrottleGroup
@@ -73,6 +73,8 @@ class Graph:
         """By id: what `throttle` nodes share."""
         self._defaults = OpenOptions(secret=secret, inline=inline, throttle_group=self._throttle_group)
         self._held: dict[Node, Edge | None] = {}
+        self.drives: Container[str] = ()
+        """Ids that no node may have as its name: commands take either."""
 
     async def open(
         self,
@@ -370,7 +372,13 @@ class Graph:
             return self._names.next()
         if name in self.nodes:
             raise invalid(f"there is a node named '{name}' already")
+        self.check_no_drive(name)
         return name
+
+    def check_no_drive(self, name: str) -> None:
+        """Raise BlockError when a drive is called so."""
+        if name in self.drives:
+            raise invalid(f"node-name={name} is conflicting with a device id")
 
     async def _abandon(self, children: dict[str, Edge]) -> None:
         """Undo a failed opening; its own error is the one worth telling."""

@@ -18,7 +18,7 @@ from varan.api.values import (
     NewImageMode,
 )
 from varan.commands.registry import handler
-from varan.errors import BlockJobNotActive, DeviceInUse, GenericError
+from varan.errors import BlockJobNotActive, DeviceInUse, GenericError, InvalidParameter
 from varan.machine.machine import Machine
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from varan.block.jobs.starting import JobOptions
 
 T = TypeVar("T")
+
+_MOST_WORKERS = (1 << 31) - 1
 
 
 def _or(value: T | UnsetType | None, default: T) -> T:
@@ -110,6 +112,9 @@ async def block_commit(
 async def drive_mirror(machine: Machine, arguments: DriveMirror) -> None:
     """A file that was made stays when the job cannot begin."""
     starter = machine.drives.jobs(machine.jobs)
+    _check_buffer(_or(arguments.buf_size, 0))
+    if _or_none(arguments.replaces) is not None and _or_none(arguments.node_name) is None:
+        raise GenericError("a node-name must be provided when replacing a named node of the graph")
     options = _options(
         arguments.job_id,
         arguments.speed,
@@ -159,6 +164,7 @@ async def blockdev_mirror(
     auto_dismiss: bool | None = None,
 ) -> None:
     """Data on their way take the same memory whatever `buf_size` says."""
+    _check_buffer(buf_size or 0)
     starter = machine.drives.jobs(machine.jobs)
     await starter.mirror(
         device,
@@ -169,6 +175,11 @@ async def blockdev_mirror(
         write_blocking=copy_mode is MirrorCopyMode.WRITE_BLOCKING,
         replaces=replaces,
     )
+
+
+def _check_buffer(size: int) -> None:
+    if size < 0:
+        raise InvalidParameter("buf-size")
 
 
 @handler("drive-backup")
@@ -211,7 +222,13 @@ async def blockdev_backup(machine: Machine, arguments: BlockdevBackup) -> None:
 
 
 def backup_options(arguments: BackupCommon | DriveBackup | BlockdevBackup) -> JobOptions:
-    """What a backup's job is told."""
+    """What a backup's job is told. It works at its own pace and in pieces of its own size; wishes are only checked."""
+    hints = _or_none(arguments.x_perf)
+    if hints is not None:
+        if not 0 < _or(hints.max_workers, 1) <= _MOST_WORKERS:
+            raise GenericError(f"max-workers must be between 1 and {_MOST_WORKERS}")
+        if _or(hints.max_chunk, 0) < 0:
+            raise GenericError("max-chunk must be zero (which means no limit) or positive")
     return _options(
         arguments.job_id,
         arguments.speed,

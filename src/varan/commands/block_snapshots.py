@@ -35,7 +35,7 @@ async def blockdev_snapshot_sync(
         device=device,
         node=node_name,
         name=snapshot_node_name,
-        format=format or "qcow2",
+        format="qcow2" if format is None else format,
         existing=mode is NewImageMode.EXISTING,
     )
     await run(machine.drives.jobs(machine.jobs), action)

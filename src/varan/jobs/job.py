@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_WITHOUT_EFFECT = (JobStatus.ABORTING, JobStatus.CONCLUDED)
+
 
 class JobCancelledError(Exception):
     """Raised in a job's work at the point where it ends because it was cancelled."""
@@ -109,6 +111,13 @@ class Job(abc.ABC):
         """Whether it ends without its effect."""
         return self.cancelled or self.error is not None
 
+    @property
+    def failure(self) -> str | None:
+        """Why it ends, or has ended, without its effect."""
+        if self.error is None and self.cancelled and self.state.status in _WITHOUT_EFFECT:
+            return "Operation canceled"
+        return self.error
+
     # What the work calls.
 
     async def pause_point(self) -> None:
@@ -177,5 +186,5 @@ class Job(abc.ABC):
             status=self.state.status,
             current_progress=self.done,
             total_progress=self.total,
-            error=UNSET if self.error is None else self.error,
+            error=UNSET if self.failure is None else self.failure,
         )

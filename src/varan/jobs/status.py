@@ -33,7 +33,7 @@ ALLOWED: Mapping[JobVerb, frozenset[JobStatus]] = {
     JobVerb.PAUSE: _AT_WORK,
     JobVerb.RESUME: _AT_WORK,
     JobVerb.SET_SPEED: _AT_WORK,
-    JobVerb.COMPLETE: frozenset({JobStatus.READY}),
+    JobVerb.COMPLETE: frozenset({JobStatus.READY, JobStatus.STANDBY}),
     JobVerb.FINALIZE: frozenset({JobStatus.PENDING}),
     JobVerb.DISMISS: frozenset({JobStatus.CONCLUDED}),
     JobVerb.CHANGE: _AT_WORK,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
 from varan.api.values import BlockdevOnError
 from varan.block.throttle import OLD_NAMES
+from varan.core.identifiers import IDENTIFIER
 from varan.core.keyval import Arguments
 from varan.errors import VaranError
 from varan.machine.spec import DriveSpec
 
 _HELP_WORDS = frozenset({"help", "?"})
 INTERFACES = ("none", "virtio", "ide", "scsi", "floppy", "sd", "mtd", "pflash", "xen")
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _CACHE = {
     "none": (True, True, False),
     "off": (True, True, False),
@@ -78,7 +77,7 @@ def take_drive(arguments: Arguments, id: str, *, optical: bool = False) -> Drive
     Raises DriveOptionError, KeyvalError.
     """
     id = arguments.take("id") or id
-    if not _IDENTIFIER.fullmatch(id):
+    if not IDENTIFIER.fullmatch(id):
         raise DriveOptionError(
             f"Parameter 'id' expects an identifier (letters, digits, '-', '.', '_', a letter first), not '{id}'"
         )

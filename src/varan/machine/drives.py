@@ -57,6 +57,7 @@ class Drives:
 
             self._graph = Graph(secret=self._secrets.get)
             self._graph.throttle_groups = self.throttle_groups
+            self._graph.drives = self.backends
         return self._graph
 
     async def open(self, spec: DriveSpec) -> None:
@@ -71,6 +72,8 @@ class Drives:
 
         if spec.id in self.backends:
             raise VaranError(f"there is a drive with ID '{spec.id}' already")
+        if spec.id in self.graph.nodes:
+            raise VaranError(f"Device name '{spec.id}' conflicts with an existing node name")
         parse_limits(spec.limits)
         node = None
         if spec.source is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from msgspec import UNSET
 
 from varan.api.events import DeviceDeleted, DeviceUnplugGuestError
+from varan.core.identifiers import IDENTIFIER
 from varan.devices import registry
 from varan.devices.bootindex import SETTING, check_free
 from varan.devices.bus import Bus, buses_below
@@ -22,7 +22,6 @@ from varan.machine.tree import Tree
 
 ASKED_AGAIN_SECONDS = 5.0
 """How long a guest has to answer before `device_del` may ask it again."""
-IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
 class Peripherals:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from varan.core.identifiers import IDENTIFIER
 from varan.devices import registry
 from varan.devices.backends.userobject import UserObject
 from varan.devices.environment import Environment
 from varan.errors import GenericError, InvalidParameterValue
-from varan.machine.peripherals import IDENTIFIER
 from varan.machine.tree import Tree
 
 

@@ -12,6 +12,7 @@ from tests.support.job_bench import SIZE, content_of, make_chain
 
 from varan.api.events import Event
 from varan.api.values import (
+    BackupPerf,
     BlockdevBackup,
     BlockDeviceIoStatus,
     BlockdevOnError,
@@ -22,7 +23,17 @@ from varan.api.values import (
     NewImageMode,
 )
 from varan.commands import block_jobs as commands
-from varan.errors import BaseNotFound, BlockJobNotActive, DeviceInUse, GenericError, InvalidParameterValue, NodeNotFound
+from varan.errors import (
+    BaseNotFound,
+    BlockJobNotActive,
+    DeviceInUse,
+    DeviceNotFound,
+    GenericError,
+    InvalidParameter,
+    InvalidParameterValue,
+    NodeNotFound,
+    QmpError,
+)
 from varan.machine.spec import DriveSpec
 
 CHAIN = ["base.raw", "mid.qcow2", "top.qcow2"]
@@ -198,3 +209,100 @@ async def test_cont_clears_what_made_a_job_stop_and_leaves_it_paused(machine: Fa
     async with asyncio.timeout(10):
         while await commands.query_block_jobs(machine):
             await asyncio.sleep(0.005)
+
+
+async def test_a_drive_in_use_changes_over_to_a_mirror_that_stands_on_it(disk: Disk) -> None:
+    machine = disk.machine
+    backend = machine.drives.backends["d0"]
+    backend.attach("the test", write=True)
+    for name in ("first.qcow2", "second.qcow2"):
+        disk.events.clear()
+        mirror = DriveMirror(device="d0", target=disk.path(name), sync=MirrorSyncMode.NONE)
+        await commands.drive_mirror(machine, mirror)
+        await disk.until("BLOCK_JOB_READY")
+        await commands.block_job_complete(machine, "d0")
+        await disk.gone()
+        assert backend.node is not None and backend.node.filename == disk.path(name)
+    await backend.write(0, [memoryview(b"more")])
+    await backend.flush()
+    assert await content_of(disk.path("second.qcow2"), force_share=True) == b"more" + disk.content[4:]
+
+
+async def test_a_mirror_of_a_disk_that_cannot_be_written_cannot_be_written(disk: Disk) -> None:
+    machine = disk.machine
+    source = {"driver": "raw", "read-only": True, "file.filename": disk.path("closed.raw")}
+    Path(disk.path("closed.raw")).write_bytes(disk.content)
+    await machine.drives.open(DriveSpec("closed", source))
+    backend = machine.drives.backends["closed"]
+    target = disk.path("copy.raw")
+    await commands.drive_mirror(machine, DriveMirror(device="closed", target=target, sync=MirrorSyncMode.FULL))
+    await disk.until("BLOCK_JOB_READY")
+    await commands.block_job_complete(machine, "closed")
+    await disk.gone()
+    assert backend.node is not None and (backend.node.filename, backend.node.read_only) == (target, True)
+    assert Path(target).read_bytes() == disk.content
+
+
+async def test_a_mirror_replaces_nothing_that_shows_other_bytes(disk: Disk) -> None:
+    machine = disk.machine
+    await machine.drives.add_node({"driver": "null-co", "node-name": "other", "size": SIZE})
+    await machine.drives.add_node({"driver": "null-co", "node-name": "target", "size": SIZE})
+    for replaced, message in (("other", "abrupt change of visible data"), ("nix", "Failed to find node")):
+        with pytest.raises(GenericError, match=message):
+            await commands.blockdev_mirror(machine, "d0", "target", MirrorSyncMode.FULL, replaces=replaced)
+    mirror = DriveMirror(device="d0", target=disk.path("x"), sync=MirrorSyncMode.FULL, replaces="other")
+    with pytest.raises(GenericError, match="a node-name must be provided"):
+        await commands.drive_mirror(machine, mirror)
+    assert not Path(disk.path("x")).exists()
+
+
+async def test_what_a_job_cannot_do_is_refused(disk: Disk) -> None:
+    machine, target = disk.machine, disk.path("target")
+    full, none = MirrorSyncMode.FULL, MirrorSyncMode.NONE
+    refused: list[tuple[DriveBackup, str]] = [
+        (
+            DriveBackup(device="d0", target=target, sync=full, format="raw", compress=True),
+            "Compression is not supported",
+        ),
+        (DriveBackup(device="d0", target=target, sync=none, format="raw"), "Backing file not supported"),
+        (DriveBackup(device="d0", target=target, sync=full, format=""), "Unknown file format ''"),
+        (DriveBackup(device="d0", target=target, sync=full, x_perf=BackupPerf(max_workers=0)), "max-workers"),
+        (DriveBackup(device="d0", target=target, sync=full, x_perf=BackupPerf(max_chunk=-1)), "max-chunk"),
+    ]
+    for backup, message in refused:
+        with pytest.raises(QmpError, match=message):
+            await commands.drive_backup(machine, backup)
+    with pytest.raises(InvalidParameter, match="buf-size"):
+        await commands.drive_mirror(machine, DriveMirror(device="d0", target=target, sync=full, buf_size=-1))
+    with pytest.raises(DeviceNotFound, match="Device 'nix' not found"):
+        await commands.block_commit(machine, "nix")
+    with pytest.raises(GenericError, match="Duplicate nodes with node-name='d0'"):
+        await commands.block_commit(machine, "d0", top=disk.path("mid.qcow2"), filter_node_name="d0")
+    assert machine.jobs.jobs == {}
+
+
+async def test_a_cancelled_job_says_that_it_had_no_effect(disk: Disk) -> None:
+    machine = disk.machine
+    await commands.block_stream(machine, "d0", speed=1, auto_dismiss=False)
+    await commands.block_job_cancel(machine, "d0")
+    await disk.until("BLOCK_JOB_CANCELLED")
+    async with asyncio.timeout(20):
+        while (info := (await commands.query_block_jobs(machine))[0]).status is not JobStatus.CONCLUDED:
+            await asyncio.sleep(0.001)
+    assert (info.error, machine.jobs.jobs["d0"].info().error) == ("Operation canceled", "Operation canceled")
+    await commands.block_job_dismiss(machine, "d0")
+
+
+async def test_a_paused_job_that_is_to_complete_does_when_it_goes_on(disk: Disk) -> None:
+    machine = disk.machine
+    await commands.drive_mirror(machine, DriveMirror(device="d0", target=disk.path("m"), sync=MirrorSyncMode.FULL))
+    await disk.until("BLOCK_JOB_READY")
+    await commands.block_job_pause(machine, "d0")
+    async with asyncio.timeout(20):
+        while (await commands.query_block_jobs(machine))[0].status is not JobStatus.STANDBY:
+            await asyncio.sleep(0.001)
+    await commands.block_job_complete(machine, "d0")
+    await commands.block_job_resume(machine, "d0")
+    await disk.gone()
+    backend = machine.drives.backends["d0"]
+    assert backend.node is not None and backend.node.filename == disk.path("m")

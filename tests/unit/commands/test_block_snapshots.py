@@ -26,10 +26,12 @@ from varan.api.values import (
     DriveBackup,
     DriveBackupTransactionAction,
     MirrorSyncMode,
+    NewImageMode,
     TransactionAction,
     TransactionProperties,
 )
 from varan.block import create
+from varan.block.image import open_image
 from varan.commands import block_bitmaps, block_snapshots
 from varan.commands.transaction import transaction
 from varan.errors import DeviceNotFound, GenericError, QmpError
@@ -139,3 +141,23 @@ async def test_errors_of_protocol_1_1_have_their_class(disks: FakeMachine) -> No
             await block_snapshots.blockdev_snapshot_sync(disks, **{"snapshot_file": "s"} | arguments)
         rendered = rich.render(caught.value)
         assert (rendered["class"], rendered["data"]) == (kind, data)
+
+
+async def test_a_chain_whose_headers_name_not_all_of_it_is_found_whole_by_later_snapshots(
+    disks: FakeMachine, tmp_path: Path
+) -> None:
+    """An image that was there names no backing file, though it stands on one now."""
+    backend = disks.drives.backends["d0"]
+    await backend.write(0, [memoryview(b"below")])
+    existing, top = str(tmp_path / "existing.qcow2"), str(tmp_path / "top.qcow2")
+    await create(existing, SIZE, format="qcow2")
+    await block_snapshots.blockdev_snapshot_sync(disks, existing, device="d0", mode=NewImageMode.EXISTING)
+    await block_snapshots.blockdev_snapshot_sync(disks, top, device="d0")
+    async with open_image(top, force_share=True, read_only=True) as image:
+        assert await image.read(0, 5) == b"below"
+
+
+async def test_no_name_is_no_format(disks: FakeMachine, tmp_path: Path) -> None:
+    with pytest.raises(QmpError, match="Unknown file format ''"):
+        await block_snapshots.blockdev_snapshot_sync(disks, str(tmp_path / "x"), device="d0", format="")
+    assert not (tmp_path / "x").exists()

@@ -27,6 +27,7 @@ class Model:
     auto_finalize: bool
     auto_dismiss: bool
     status: str = "running"
+    completing: bool = False
 
 
 class Verbs(RuleBasedStateMachine):
@@ -119,8 +120,10 @@ class Verbs(RuleBasedStateMachine):
 
     @rule(index=JOBS)
     def complete(self, index: int) -> None:
-        if self._verb(index, "complete", ("ready",)):
-            self._end(index, well=True)
+        asked = bool(self.models) and self.models[index].completing
+        if self._verb(index, "complete", () if asked else ("ready", "standby")):
+            self.models[index].completing = True
+            self._work(index)
 
     @rule(index=JOBS)
     def finalize(self, index: int) -> None:
@@ -150,7 +153,8 @@ class Verbs(RuleBasedStateMachine):
     def _work(self, index: int) -> None:
         """A job that does not stand still comes to its end, where it has one."""
         ending = self.jobs[index].ending
-        if ending is not None and self.models[index].status in ("running", "ready"):
+        over = ending is not None or self.models[index].completing
+        if over and self.models[index].status in ("running", "ready"):
             self._end(index, well=not ending)
 
     @invariant()

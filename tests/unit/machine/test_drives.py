@@ -99,3 +99,13 @@ async def test_a_flush_that_fails_is_no_reason_not_to_stop(drives: Drives, path:
     await drives.flush()
     for name in ("a", "b"):
         await drives.find(name).detach()
+
+
+async def test_drives_and_nodes_share_no_name(drives: Drives, path: Path) -> None:
+    await drives.open(DriveSpec("d", None))
+    with pytest.raises(VaranError, match="node-name=d is conflicting with a device id"):
+        await drives.add_node({"driver": "null-co", "node-name": "d"})
+    await drives.add_node({"driver": "null-co", "node-name": "n"})
+    with pytest.raises(VaranError, match="Device name 'n' conflicts with an existing node name"):
+        await drives.open(DriveSpec("n", None))
+    assert list(drives.backends) == ["d"]

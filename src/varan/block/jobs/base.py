@@ -206,7 +206,7 @@ class BlockJob(Job):
             status=self.state.status,
             auto_finalize=self.auto_finalize,
             auto_dismiss=self.auto_dismiss,
-            error=UNSET if self.error is None else self.error,
+            error=UNSET if self.failure is None else self.failure,
         )
 
     def announce_ready(self) -> None:

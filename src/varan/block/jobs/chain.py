@@ -10,6 +10,7 @@ from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.graph import Graph, base_name
 from varan.block.naming import is_relative, protocol_of, relative_to
 from varan.block.operations.backing_file import change_backing_file
+from varan.block.operations.names import reopening_name
 from varan.block.request import backing_of, unfiltered
 
 
@@ -73,7 +74,8 @@ def name_from(overlay: Node, bottom: Node, base: Node) -> str:
         here, there = base_name(overlay), base_name(bottom)
         if not is_relative(named) or relative_to(here, named) == relative_to(there, named):
             return named
-    return _path(base.filename) or base.filename
+    name = reopening_name(unfiltered(base))
+    return _path(name) or name
 
 
 async def link(graph: Graph, overlay: Node, base: Node | None, name: str | None) -> None:

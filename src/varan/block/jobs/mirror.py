@@ -213,6 +213,8 @@ class MirrorJob(BlockJob):
             self.total = self.done
             if self.completing:
                 self._pivot()
+                if self._commit is None and source.read_only and not target.read_only:
+                    await self.back_to_read_only(target)
 
     def _pivot(self) -> None:
         """The target takes the source's place."""

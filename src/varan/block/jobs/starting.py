@@ -11,6 +11,7 @@ from varan.api.values import BitmapSyncMode, BlockdevOnError, MirrorSyncMode
 from varan.block import rewire
 from varan.block.base import Node, Permission
 from varan.block.dirty import DirtyBitmap
+from varan.block.formats.qcow2.node import Qcow2Node
 from varan.block.graph import Graph
 from varan.block.jobs.backup import BackupJob
 from varan.block.jobs.base import BlockJob
@@ -26,6 +27,7 @@ from varan.errors import (
     DeviceHasNoMedium,
     DeviceInUse,
     DeviceIsReadOnly,
+    DeviceNotFound,
     GenericError,
     InvalidParameterValue,
     NodeNotFound,
@@ -241,8 +243,12 @@ class JobStarter:
         backing_file: str | None = None,
     ) -> None:
         """Commit a part of a device's chain."""
+        if device not in self._backends and device not in self.graph.nodes:
+            raise DeviceNotFound(device)
         root = self.node(device)
         images = chain(root)
+        if options.filter_name is not None and self.is_taken(options.filter_name):
+            raise GenericError(f"Duplicate nodes with node-name='{options.filter_name}'")
         if top is not None and top_node is not None:
             raise GenericError("'top-node' and 'top' are mutually exclusive")
         if base is not None and base_node is not None:
@@ -326,6 +332,7 @@ class JobStarter:
             raise GenericError(f"Sync mode '{sync.value}' not supported")
         if target is source:
             raise GenericError("Can't mirror node into itself")
+        replaced = None if replaces is None else self._replaced(source, target, replaces)
         job = self.make(MirrorJob, device, options)
         job.place(
             source,
@@ -334,12 +341,23 @@ class JobStarter:
             granularity=max(_checked_granularity(granularity), target.limits.zero_alignment),
             write_blocking=write_blocking,
             unmap=unmap,
-            replaces=None
-            if replaces is None
-            else self.named(replaces, GenericError(f"Failed to find node with node-name='{replaces}'")),
+            replaces=replaced,
             filter_name=options.filter_name,
         )
         await self.begin(device, job)
+
+    def _replaced(self, source: Node, target: Node, name: str) -> Node:
+        """The node that a mirror is to replace. It shows what the source shows: whoever uses it sees no change."""
+        node = self.named(name, GenericError(f"Failed to find node with node-name='{name}'"))
+        shown: Node | None = source
+        while shown is not None and shown is not node:
+            shown = shown.filtered
+        if shown is None:
+            raise GenericError(
+                f"Cannot replace '{name}' by a node mirrored from '{source.node_name}', "
+                "because it cannot be guaranteed that doing so would not lead to an abrupt change of visible data"
+            )
+        return node
 
     @asynccontextmanager
     async def target(
@@ -364,7 +382,7 @@ class JobStarter:
         if sync in (MirrorSyncMode.INCREMENTAL, MirrorSyncMode.BITMAP) or (existing and sync is MirrorSyncMode.TOP):
             below = None
         if not existing:
-            format = format or unfiltered(source).driver
+            format = unfiltered(source).driver if format is None else format
             if self._change is not None:
                 self._change.remove_if_undone(filename)
             await create_target(filename, format, source.length, below)
@@ -408,6 +426,8 @@ class JobStarter:
         source = self.node(device)
         if target is source:
             raise GenericError("Source and target cannot be the same")
+        if compress and not isinstance(unfiltered(target), Qcow2Node):
+            raise GenericError(f"Compression is not supported by '{unfiltered(target).driver}' images")
         job = self.make(BackupJob, device, options)
         unit = max(GRANULARITY, target.limits.zero_alignment, bitmap.granularity if bitmap is not None else 0)
         job.place(

@@ -11,15 +11,20 @@ from varan.block.base import BlockError, ErrorKind, Node, OpenOptions
 from varan.block.dirty import DirtyBitmap
 from varan.block.graph import Graph
 from varan.block.naming import local_path, relative_to
+from varan.block.operations.names import reopening_name
 from varan.block.request import unfiltered
-from varan.errors import CreateFileFailed, GenericError, OpenFileFailed
+from varan.errors import CreateFileFailed, GenericError, InvalidBlockFormat, OpenFileFailed
 
 
 async def create_target(filename: str, format: str, size: int, below: Node | None) -> None:
     """Make an image of `size` bytes that names `below` as its backing file. Raises VaranError."""
+    if format not in registry.names():
+        raise InvalidBlockFormat(format, "file format")
     driver = registry.driver(format)
     options = {}
-    if below is not None and any(role.name == "backing" for role in driver.child_roles):
+    if below is not None and not can_have_backing(format):
+        raise GenericError(f"Backing file not supported for file format '{format}'")
+    if below is not None:
         options = {"backing_file": _seen_from(filename, below), "backing_fmt": unfiltered(below).driver}
     try:
         await driver.create(filename, size, options)
@@ -27,9 +32,14 @@ async def create_target(filename: str, format: str, size: int, below: Node | Non
         raise _of_file(CreateFileFailed, filename, error) from error
 
 
+def can_have_backing(format: str) -> bool:
+    """Whether images of that format may have others below them."""
+    return any(role.name == "backing" for role in registry.driver(format).child_roles)
+
+
 def _seen_from(filename: str, below: Node) -> str:
-    """How an image of that name is to call `below`."""
-    name = below.filename
+    """How an image of that name is to call `below`: so that it is opened as it is now, whatever its own file says."""
+    name = reopening_name(unfiltered(below))
     path = local_path(name)
     if path is None or relative_to(filename, path) == path or os.path.abspath(filename) == os.path.abspath(path):
         return name
@@ -55,7 +65,9 @@ async def open_target(
     options: dict[str, Any] = {"filename": filename}
     if name is not None:
         options["node-name"] = name
-    has_backing = format is not None and any(role.name == "backing" for role in registry.driver(format).child_roles)
+    if format is not None and format not in registry.names():
+        raise InvalidBlockFormat(format)
+    has_backing = format is not None and can_have_backing(format)
     if (below is not None or show_nothing_below) and has_backing:
         options["backing"] = None
     try:

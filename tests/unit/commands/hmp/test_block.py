@@ -34,12 +34,15 @@ async def until(vm: varan.Machine, text: str) -> None:
 
 async def test_a_stream_is_watched_and_ended(vm: varan.Machine) -> None:
     assert await hmp(vm, "info block-jobs") == "No active jobs\n"
-    assert await hmp(vm, "block_stream d0 1") == ""
+    assert await hmp(vm, "block_stream d0 1b") == ""
     shown = await hmp(vm, "info block-jobs")
     assert shown.startswith("Streaming device d0: Completed ")
     assert shown.endswith(f" of {SIZE} bytes, speed limit 1 bytes/s\n")
     assert await hmp(vm, "block_job_pause d0") == ""
     assert await hmp(vm, "block_job_cancel d0") == "Error: The block job for device 'd0' is currently paused\n"
+    assert await hmp(vm, "block_job_set_speed d0 2") == ""
+    assert f" of {SIZE} bytes, speed limit {2 << 20} bytes/s\n" in await hmp(vm, "info block-jobs")
+    assert await hmp(vm, "block_job_set_speed d0 1b") == ""
     assert await hmp(vm, "block_job_resume d0") == ""
     assert await hmp(vm, "block_job_complete d0") == (
         "Error: Job 'd0' in state 'running' cannot accept command verb 'complete'\n"

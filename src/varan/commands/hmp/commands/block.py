@@ -26,7 +26,7 @@ async def info_block_jobs(session: HmpSession) -> str:
 
 
 @command(
-    "block_stream", "device:string speed:integer? base:string?", help="copy what images below a device's hold into it"
+    "block_stream", "device:string speed:size? base:string?", help="copy what images below a device's hold into it"
 )
 async def block_stream(session: HmpSession, device: str, speed: int | None = None, base: str | None = None) -> str:
     """`speed` is in bytes per second."""
@@ -34,7 +34,9 @@ async def block_stream(session: HmpSession, device: str, speed: int | None = Non
     return ""
 
 
-@command("block_job_set_speed", "device:string speed:integer", help="change a job's limit (bytes per second)")
+@command(
+    "block_job_set_speed", "device:string speed:size", help="change a job's limit (in MiB per second, or with a suffix)"
+)
 async def block_job_set_speed(session: HmpSession, device: str, speed: int) -> str:
     """0 is no limit."""
     await handlers.block_job_set_speed(session.machine, device, speed)
