@@ -33,6 +33,7 @@ from varan.api.values import (
 from varan.block import create
 from varan.block.image import open_image
 from varan.commands import block_bitmaps, block_snapshots
+from varan.commands.block_core import blockdev_del
 from varan.commands.transaction import transaction
 from varan.errors import DeviceNotFound, GenericError, QmpError
 from varan.machine.spec import DriveSpec
@@ -161,3 +162,14 @@ async def test_no_name_is_no_format(disks: FakeMachine, tmp_path: Path) -> None:
     with pytest.raises(QmpError, match="Unknown file format ''"):
         await block_snapshots.blockdev_snapshot_sync(disks, str(tmp_path / "x"), device="d0", format="")
     assert not (tmp_path / "x").exists()
+
+
+async def test_an_overlay_of_what_nobody_uses_is_not_in_the_way(disks: FakeMachine, tmp_path: Path) -> None:
+    await create(str(tmp_path / "free.qcow2"), SIZE, format="qcow2")
+    file = {"driver": "file", "filename": str(tmp_path / "free.qcow2")}
+    await disks.drives.add_node({"driver": "qcow2", "node-name": "free", "file": file})
+    await block_snapshots.blockdev_snapshot_sync(
+        disks, str(tmp_path / "over.qcow2"), node_name="free", snapshot_node_name="over"
+    )
+    assert "over" not in disks.drives.graph.nodes
+    await blockdev_del(disks, "free")

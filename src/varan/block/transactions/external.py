@@ -74,7 +74,8 @@ class NewOverlay:
         )
         change.if_undone(lambda: _close(starter.graph, above))
         await overlay(starter, change, below, above)
-        change.if_done(lambda: starter.graph.disown(above))
+        # Where nobody uses the disk nobody could take it away later.
+        change.if_done(lambda: _close(starter.graph, above))
 
     async def _create(self, change: Change, below: Node) -> None:
         if not any(role.name == "backing" for role in registry.driver(self.format).child_roles):
