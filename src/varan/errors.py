@@ -94,10 +94,13 @@ class BaseNotFound(QmpError):
 
 
 class DeviceHasNoMedium(QmpError):
-    template = "Device '{device}' has no medium"
+    """`reason`: another sentence."""
 
-    def __init__(self, device: str) -> None:
-        super().__init__(device=device)
+    template = "{reason}"
+
+    def __init__(self, device: str, reason: str | None = None) -> None:
+        super().__init__(reason=reason or f"Device '{device}' has no medium")
+        self.data = {"device": device}
 
 
 class DeviceIsReadOnly(QmpError):

@@ -49,7 +49,8 @@ def backend_of(machine: Machine, id: str) -> BlockBackend:
 def check_free(machine: Machine, backend: BlockBackend) -> None:
     """Raise DeviceInUse when a job works on the medium."""
     if backend.node is not None:
-        machine.drives.jobs(machine.jobs).check_free(backend.node.node_name, backend.node)
+        jobs = machine.drives.jobs(machine.jobs)
+        jobs.check_free(jobs.called(backend.node), backend.node)
 
 
 @handler("eject")

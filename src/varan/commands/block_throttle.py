@@ -7,7 +7,7 @@ from msgspec import UNSET
 from varan.api.values import BlockIOThrottle
 from varan.commands.block_media import find_backend
 from varan.commands.registry import handler
-from varan.errors import GenericError, InvalidParameterCombination
+from varan.errors import DeviceHasNoMedium, InvalidParameterCombination
 from varan.machine.machine import Machine
 
 
@@ -21,7 +21,7 @@ async def block_set_io_throttle(machine: Machine, arguments: BlockIOThrottle) ->
     id = None if arguments.id is UNSET else arguments.id
     backend, called = find_backend(machine, device, id)
     if not backend.present:
-        raise GenericError("Device has no medium")
+        raise DeviceHasNoMedium(called, "Device has no medium")
     group = None if arguments.group is UNSET else arguments.group
     try:
         set_limits(machine.drives.throttle_groups, backend, _limits(arguments), group, called)

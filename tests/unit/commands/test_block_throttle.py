@@ -12,7 +12,7 @@ from varan.api.values import BlockIOThrottle
 from varan.block.limiting import shown_limits
 from varan.commands.block_throttle import block_set_io_throttle
 from varan.commands.hmp.session import HmpSession
-from varan.errors import DeviceNotFound, GenericError, InvalidParameterCombination
+from varan.errors import DeviceHasNoMedium, DeviceNotFound, GenericError, InvalidParameterCombination
 from varan.machine.spec import DriveSpec
 from varan.qmp.profile import Profile
 
@@ -79,8 +79,9 @@ async def test_what_cannot_be_is_refused_in_the_words_of_the_session(drives: Any
     assert shown(drives, "d0")["iops"] == 3
     with pytest.raises(DeviceNotFound):
         await limit(drives, device="nope", bps=1)
-    with pytest.raises(GenericError, match="Device has no medium"):
+    with pytest.raises(DeviceHasNoMedium, match="Device has no medium") as without:
         await limit(drives, device="empty", bps=1)
+    assert Profile.named("1.1").render(without.value)["data"] == {"device": "empty"}
     with pytest.raises(GenericError, match="Need exactly one of 'device' and 'id'"):
         await limit(drives, bps=1)
 

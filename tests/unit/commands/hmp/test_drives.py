@@ -89,7 +89,7 @@ async def test_a_drive_in_a_job_stays(vm: varan.Machine, tmp_path: Path) -> None
     await vm.qmp.execute(
         "drive-mirror", {"device": "d0", "target": f"{tmp_path}/copy", "sync": "full", "format": "raw", "speed": 1}
     )
-    assert "is busy: block device is in use by block job: mirror" in await hmp(vm, "drive_del d0")
+    assert "Node 'd0' is busy: block device is in use by block job: mirror" in await hmp(vm, "drive_del d0")
     await vm.qmp.execute("block-job-cancel", {"device": "d0", "force": True})
 
 
