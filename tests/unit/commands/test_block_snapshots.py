@@ -173,3 +173,13 @@ async def test_an_overlay_of_what_nobody_uses_is_not_in_the_way(disks: FakeMachi
     )
     assert "over" not in disks.drives.graph.nodes
     await blockdev_del(disks, "free")
+
+
+async def test_a_file_that_could_not_be_made_need_not_be_removed(
+    disks: FakeMachine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    for below in ("file", "nix"):
+        with pytest.raises(QmpError, match="Could not create"):
+            await transaction(disks, [snapshot_of("d0", tmp_path / below / "x")])
+    assert caplog.messages == []

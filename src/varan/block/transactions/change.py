@@ -47,7 +47,7 @@ class Change:
             return
 
         def remove() -> None:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(path)
 
         self.if_undone(remove)
