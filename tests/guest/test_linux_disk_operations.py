@@ -15,6 +15,7 @@ from tests.support.initrd import make_initrd
 from tests.support.iso_image import make_iso
 from tests.support.job_bench import make_chain
 from tests.support.kernel import need_busybox, need_kernel
+from tests.support.linux_guest import APPEND
 
 import varan
 from varan.api.events import BlockIoError, DeviceTrayMoved
@@ -227,7 +228,7 @@ def the_machine(directory: Path) -> MachineSpec:
     return MachineSpec(
         memory=256 * MIB,
         accelerators=(("unicorn", {}),),
-        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append="console=ttyS0 panic=-1 quiet"),
+        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
         serials=("serial0",),
         drives=(disk, disc),
         devices=(

@@ -13,7 +13,7 @@ import pytest
 from tests.support.initrd import make_initrd
 from tests.support.iso_image import make_iso
 from tests.support.kernel import need_busybox, need_kernel
-from tests.support.linux_guest import PATIENCE, until
+from tests.support.linux_guest import APPEND, PATIENCE, until
 from tests.support.tray_program import install
 
 from varan.api.events import DeviceTrayMoved
@@ -64,7 +64,7 @@ async def guest(folder: Path, script: str, **sources: Path | None) -> AsyncItera
     spec = MachineSpec(
         memory=256 * MIB,
         accelerators=(("unicorn", {}),),
-        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append="console=ttyS0 panic=-1 quiet"),
+        boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=APPEND),
         serials=("serial0",),
         drives=tuple(
             DriveSpec(id, {"driver": "raw", "file.filename": str(path), "read-only": cd})

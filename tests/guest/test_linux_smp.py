@@ -16,7 +16,7 @@ from varan.embed.vm import Machine
 
 pytestmark = pytest.mark.linux
 
-APPEND = "console=ttyS0 panic=-1 quiet"
+APPEND = "console=ttyS0 panic=-1 quiet no_timer_check"
 NUMBERS = "".join(f"{number}\n" for number in range(1, 20001)).encode()
 WORK = """
 echo cpus $(nproc)

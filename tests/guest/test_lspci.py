@@ -84,7 +84,7 @@ async def test_lspci_shows_what_query_pci_tells(tmp_path: Path) -> None:
     modules = ["virtio_pci", "virtio_net", "virtio_rng"]
     initrd = tmp_path / "initrd"
     initrd.write_bytes(make_initrd(script, need_busybox(), modules=modules, programs=[lspci]))
-    machine = {"append": "console=ttyS0 panic=-1 quiet", "memory": "256M", "accel": "unicorn"}
+    machine = {"append": "console=ttyS0 panic=-1 quiet no_timer_check", "memory": "256M", "accel": "unicorn"}
     async with varan.Machine(kernel=need_kernel(), initrd=initrd, devices=DEVICES, **machine) as vm:  # type: ignore[arg-type]
         await vm.start()
         await vm.serial.expect("THE-END", timeout=90)

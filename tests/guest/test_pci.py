@@ -93,7 +93,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> None:
 async def guest(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Guest]:
     initrd = tmp_path / "initrd"
     initrd.write_bytes(make_initrd(SCRIPT, need_busybox()))
-    append = f"console=ttyS0 panic=-1 quiet {request.param}"
+    append = f"console=ttyS0 panic=-1 quiet no_timer_check {request.param}"
     boot = BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=append)
     serial = Console("serial0")
     chardevs: dict[str, Chardev] = {"serial0": serial}

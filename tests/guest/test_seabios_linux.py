@@ -44,7 +44,7 @@ def spec(folder: Path, script: str, kernel: Path | None = None, cpus: int = 1) -
     boot = BootSpec(
         kernel=str(kernel or need_kernel()),
         initrd=str(initrd),
-        append="console=ttyS0 panic=-1 quiet",
+        append="console=ttyS0 panic=-1 quiet no_timer_check",
         firmware=str(SEABIOS),
     )
     return MachineSpec(
@@ -60,7 +60,7 @@ def spec(folder: Path, script: str, kernel: Path | None = None, cpus: int = 1) -
 async def test_devices_sleep_and_power_work_as_the_tables_say(tmp_path: Path) -> None:
     async with varan.Machine(spec=spec(tmp_path, SCRIPT)) as vm, vm.qmp.listen() as listener:
         await vm.start()
-        await vm.serial.expect("READY console=ttyS0 panic=-1 quiet", timeout=PATIENCE)
+        await vm.serial.expect("READY console=ttyS0 panic=-1 quiet no_timer_check", timeout=PATIENCE)
         await vm.serial.expect("LNRO0005:00", timeout=PATIENCE)
         await vm.qmp.device_add({"driver": "virtio-rng-pci", "id": "late", "bus": "br"})
         await vm.serial.expect("CAME", timeout=PATIENCE)

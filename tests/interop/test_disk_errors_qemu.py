@@ -12,6 +12,7 @@ import pytest
 from qemu.qmp import EventListener, QMPClient
 from tests.support.initrd import make_initrd
 from tests.support.kernel import need_busybox, need_kernel
+from tests.support.linux_guest import APPEND
 from tests.support.need import need_tool
 
 pytestmark = [pytest.mark.interop, pytest.mark.linux, pytest.mark.timeout(200)]
@@ -64,7 +65,14 @@ async def seen(program: str, folder: Path, rules: list[dict[str, Any]], settings
         "-serial",
         "file:serial",
     ]
-    words += ["-kernel", str(need_kernel()), "-initrd", "initrd", "-append", "console=ttyS0 panic=-1 quiet"]
+    words += [
+        "-kernel",
+        str(need_kernel()),
+        "-initrd",
+        "initrd",
+        "-append",
+        APPEND,
+    ]
     # Disks over nodes keep their I/O status in QEMU when the guest goes on: a drive has a name.
     words += ["-drive", f"if=none,id=d0,file=json:{name}", "-device", device]
     words += ["-accel", "unicorn" if program == VARAN else "tcg", "-qmp", f"unix:{socket},server=on,wait=off"]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 from tests.support.bus import Bus
 
 from varan.board.pc import GIB, Pc, PcConfig
 from varan.board.rtc import RtcSetting
-from varan.core.clock import HostClock, ManualClock, TimerQueue, VirtualClock
-from varan.core.memory import MemorySpace
-from varan.core.ports import PortSpace
+from varan.core.clock import ManualClock
 from varan.core.state import StateError
 from varan.devices.char.isa_serial import IsaSerial
-from varan.devices.environment import Environment, NoRequests, WakeCause
+from varan.devices.environment import NoRequests, WakeCause
 from varan.devices.panic.pvpanic import PvpanicDevice
 
 MIB = 1 << 20
@@ -191,21 +186,6 @@ def test_load_refuses_other_devices_and_bad_members_and_changes_nothing(rig: Rig
     with pytest.raises(StateError, match="device 'serial4'"):
         rig.pc.load(saved)
     assert rig.bus.inb(0x80) == 0x42
-
-
-def test_board_is_made_in_a_millisecond() -> None:
-    def make() -> float:
-        lock, timers = threading.RLock(), TimerQueue()
-        begin = time.perf_counter()
-        pc = Pc(
-            PcConfig(memory=128 * MIB, serial_ports=4),
-            Environment(MemorySpace(), PortSpace(), lock, timers, VirtualClock(), HostClock()),
-        )
-        elapsed = time.perf_counter() - begin
-        pc.close()
-        return elapsed
-
-    assert min(make() for _ in range(20)) < 0.001
 
 
 class WakeRequests(NoRequests):

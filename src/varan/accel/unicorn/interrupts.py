@@ -73,21 +73,25 @@ class InterruptPin:
             return
         if not self.running or self.owner == threading.get_ident():
             if not signals.offer:
-                self._taken()
-        elif signals.exchange_offer(0):
+                self._acknowledge()
+                self.changed()
+            return
+        # The guest runs meanwhile. Nothing is left on offer, not even what comes next, while the controller changes: the
+        # vector that is acknowledged would be another one than the guest took.
+        if signals.exchange_offer(0):
             self._offered = None
-            self._stale = True
-            self._wake()
         else:
-            self._taken()
+            self._acknowledge()
+        self._stale = True
+        self._wake()
 
-    def _taken(self) -> None:
+    def _acknowledge(self) -> None:
+        """The guest has taken the offer."""
         self._offered = None
         if self._acknowledged is not None:
             self._acknowledged = None
         elif self._controller is not None:
             self._controller.acknowledge()
-        self.changed()
 
     def changed(self) -> None:
         if self._offer() is not None:

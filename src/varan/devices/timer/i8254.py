@@ -2,8 +2,8 @@
 
 Nothing is counted: a channel remembers at which tick of the 1.193182 MHz clock its count was loaded, and every value
 that a guest can see (counter, output, status) follows from that and the tick of the virtual clock now. Only channel 0
-interrupts, so only it arms a timer, for the next rise of its output. A guest that runs too slowly, or has been stopped
-for a while, sees one interrupt for all rises it missed, as with real hardware and interrupts disabled.
+interrupts, so only it arms a timer, for the next rise of its output. A guest that runs too slowly gets an interrupt for
+each of the last few rises that it missed (`MISSED_TICKS`), one after another.
 
 Times are in ticks unless a name says otherwise. Modes and register names follow the 8254 data sheet.
 """
