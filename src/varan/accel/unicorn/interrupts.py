@@ -76,8 +76,8 @@ class InterruptPin:
                 self._acknowledge()
                 self.changed()
             return
-        # The guest runs meanwhile. Nothing is left on offer, not even what comes next, while the controller changes: the
-        # vector that is acknowledged would be another one than the guest took.
+        # The guest runs meanwhile. Nothing is left on offer, not even what comes next, while the controller changes:
+        # the vector that is acknowledged would be another one than the guest took.
         if signals.exchange_offer(0):
             self._offered = None
         else:
