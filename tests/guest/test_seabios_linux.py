@@ -57,8 +57,9 @@ def spec(folder: Path, script: str, kernel: Path | None = None, cpus: int = 1) -
     )
 
 
-async def test_devices_sleep_and_power_work_as_the_tables_say(tmp_path: Path) -> None:
-    async with varan.Machine(spec=spec(tmp_path, SCRIPT)) as vm, vm.qmp.listen() as listener:
+@pytest.mark.parametrize("cpus", [1, 2])
+async def test_devices_sleep_and_power_work_as_the_tables_say(tmp_path: Path, cpus: int) -> None:
+    async with varan.Machine(spec=spec(tmp_path, SCRIPT, cpus=cpus)) as vm, vm.qmp.listen() as listener:
         await vm.start()
         await vm.serial.expect("READY console=ttyS0 panic=-1 quiet no_timer_check", timeout=PATIENCE)
         await vm.serial.expect("LNRO0005:00", timeout=PATIENCE)

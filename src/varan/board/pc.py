@@ -359,7 +359,12 @@ class Pc:
         return self.power.pending_wake() if self.power is not None else None
 
     def wake(self, cause: WakeCause) -> None:
-        """Tell the guest what ended its sleep, and firmware that it was one. Holds the machine lock."""
+        """Tell the guest what ended its sleep, and firmware that it was one. Holds the machine lock.
+
+        CPUs had no power in their sleep, so their local APICs know of nothing that was asked of them before.
+        """
+        for apic in self.interrupts.apics:
+            apic.reset()
         if self.power is not None:
             self.power.wake(cause)
             self.rtc.state.cells[SHUTDOWN_STATUS] = SHUTDOWN_S3

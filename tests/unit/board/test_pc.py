@@ -213,6 +213,18 @@ def test_keys_motion_and_an_enabled_alarm_ask_to_wake() -> None:
     assert pc.ports.read(0x600, 2) & 0x0400
 
 
+def test_what_was_asked_of_a_cpu_before_it_slept_is_forgotten() -> None:
+    pc = Pc(PcConfig(memory=MIB), Bus().environment())
+    pc.act_as_firmware()
+    apic = pc.interrupts.apics[0]
+    apic.write(0xF0, 4, 0x1FF)
+    apic.accept(236, False)
+    assert apic.peek() is not None
+    pc.wake(WakeCause.BUTTON)
+    apic.write(0xF0, 4, 0x1FF)
+    assert apic.peek() is None
+
+
 def test_the_tables_tell_of_the_isa_devices_that_are_there_now() -> None:
     rig = Rig(PcConfig(memory=MIB, serial_ports=1))
 
