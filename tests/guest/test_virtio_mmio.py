@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.support.linux_guest import PATIENCE, linux, until
+from tests.support.linux_guest import LISTEN, PATIENCE, linux, until
 
 from varan.api import events
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.linux
 
 MODULES = ["virtio_mmio", "virtio_net", "virtio_rng", "virtio_balloon", "virtio_console", "virtio_input", "evdev"]
 DEVICES = ["net", "rng", "balloon", "serial", "keyboard", "tablet"]
-SCRIPT = """
+SCRIPT = f"""
 for device in /sys/bus/virtio/devices/*; do echo $(basename $(readlink -f $device/..)) $(cat $device/device); done
 echo BYTES $(head -c 100000 /dev/hwrng | wc -c)
 cat /sys/class/net/eth0/address
 while ! [ -e /dev/vport3p1 ]; do sleep 0.1; done
 exec 3<>/dev/vport3p1
 echo READY
-read -r line <&3
+{LISTEN}
 echo "heard $line"
 sleep 1000
 """

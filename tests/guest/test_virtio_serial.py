@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.linux_guest import PATIENCE, linux, until
+from tests.support.linux_guest import LISTEN, PATIENCE, linux, until
 
 from varan.api import events
 from varan.errors import GenericError
@@ -21,13 +21,12 @@ READY = "GUEST-READY"
 SERIAL = "virtio-serial-pci,id=vs0"
 APPEARS = """
 while ! [ -e /dev/vport0p1 ]; do sleep 0.1; done
-sleep 0.2
 """
 ECHO = f"""{APPEARS}
-cat /sys/class/virtio-ports/vport*/name
+until grep . /sys/class/virtio-ports/vport0p1/name; do sleep 0.1; done
 exec 3<>/dev/vport0p1
 echo {READY}
-while read -r line <&3; do echo "you said $line" >&3; done
+while true; do {LISTEN}; echo "you said $line" >&3; done
 """
 CONSOLE = f"""
 echo {READY}
@@ -120,8 +119,7 @@ async def test_a_slow_host_and_a_slow_guest_lose_nothing(tmp_path: Path) -> None
 HOTPLUG = f"""
 echo {READY}
 while ! [ -e /dev/vport0p2 ]; do sleep 0.1; done
-sleep 0.2
-cat /sys/class/virtio-ports/vport0p2/name
+until grep . /sys/class/virtio-ports/vport0p2/name; do sleep 0.1; done
 echo hello > /dev/vport0p2
 while [ -e /dev/vport0p2 ]; do sleep 0.1; done
 echo it is gone

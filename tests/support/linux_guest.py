@@ -18,6 +18,8 @@ APPEND = "console=ttyS0 panic=-1 quiet no_timer_check"
 """Without the check a kernel takes its timer for broken when a busy host keeps its CPU waiting for some 50 ms."""
 PATIENCE = 60
 """Seconds within which a guest does anything."""
+LISTEN = "until read -r line <&3; do sleep 0.1; done"
+"""Takes a line from the virtio port that descriptor 3 is: a read is at its end at once until the host has connected."""
 
 E = TypeVar("E", bound=Event)
 
