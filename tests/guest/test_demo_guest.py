@@ -115,6 +115,7 @@ def test_nmi_reaches_a_guest_that_halted_with_interrupts_off(guest: BareMachine)
     guest.expect("halted\n")
     guest.inject_nmi()
     guest.expect("NMI received\n")
+    guest.wait_halted()
     ticks = guest.counter(image.symbols()["ticks"])
     time.sleep(0.05)
     assert guest.halted
@@ -160,7 +161,7 @@ def test_spin_keeps_the_cpu_busy_until_a_key(guest: BareMachine) -> None:
 def test_idle_sleeps_without_ticks_until_a_key(guest: BareMachine) -> None:
     guest.type("idle\r")
     guest.expect("any key ends it\n")
-    time.sleep(0.05)
+    guest.wait_halted()
     ticks = guest.counter(image.symbols()["ticks"])
     time.sleep(0.1)
     assert guest.halted
@@ -183,8 +184,7 @@ def test_crash_panics_on_serial_and_debug_console_and_halts(guest: BareMachine) 
     guest.expect("guest panic: invalid opcode (exception 6, error code 0x0)\n")
     guest.expect("cr2 0000000000000000\n")
     assert "guest panic: invalid opcode" in guest.debug_text
-    time.sleep(0.02)
-    assert guest.halted
+    guest.wait_halted()
 
 
 def test_an_address_that_is_not_mapped_gives_a_page_fault(guest: BareMachine) -> None:
@@ -219,6 +219,5 @@ def test_nothing_says_on_serial_and_debug_console_what_to_do(accelerator: str) -
     with BareMachine(accelerator, memory=MIB) as machine:
         line = machine.expect("\n")
         assert line.startswith("Nothing to boot: give a Linux kernel with -kernel FILE")
-        time.sleep(0.02)
-        assert machine.halted
+        machine.wait_halted()
         assert machine.debug_text == line

@@ -114,6 +114,13 @@ class BareMachine(NoRequests):
         with self._changed:
             assert self._changed.wait_for(lambda: self.debug_text == text, PATIENCE), self.debug_text
 
+    def wait_halted(self) -> None:
+        """Wait until the vCPU is halted."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.halted:
+            assert time.monotonic() < deadline, "the guest did not halt"
+            time.sleep(0.002)
+
     @property
     def debug_text(self) -> str:
         """What the guest has written to the debug console."""
