@@ -37,8 +37,8 @@ class PortSpace:
     """Dispatch of port accesses to the devices mapped there."""
 
     def __init__(self) -> None:
-        self._readers: dict[int, tuple[Read, int, int]] = {}
-        self._writers: dict[int, tuple[Write, int, int]] = {}
+        self._ports: dict[int, tuple[Read, Write, int, int]] = {}
+        """By port: its handlers, its offset from the first one mapped with it, and how wide an access it takes."""
         self._ranges: list[PortRange] = []
 
     def map(self, base: int, count: int, read: Read, write: Write, *, width: int = 1, name: str) -> None:
@@ -48,14 +48,14 @@ class PortSpace:
         """
         if not 0 <= base <= base + count <= PORTS:
             raise ValueError(f"{name}: ports {base:#x}+{count:#x} are outside the port space")
-        for port in range(base, base + count):
-            if port in self._readers:
-                raise ValueError(f"{name}: port {port:#x} is taken already")
-        for offset in range(count):
+        wanted = range(base, base + count)
+        if not self._ports.keys().isdisjoint(wanted):
+            taken = next(port for port in wanted if port in self._ports)
+            raise ValueError(f"{name}: port {taken:#x} is taken already")
+        for offset, port in enumerate(wanted):
             # An access that would cross the end of the range is split as a wide one is.
-            fits = min(width, 1 << (count - offset).bit_length() - 1)
-            self._readers[base + offset] = (read, offset, fits)
-            self._writers[base + offset] = (write, offset, fits)
+            fits = 1 if width == 1 else min(width, 1 << (count - offset).bit_length() - 1)
+            self._ports[port] = (read, write, offset, fits)
         self._ranges.append(PortRange(base, count, width, name))
 
     def unmap(self, base: int) -> None:
@@ -65,8 +65,7 @@ class PortSpace:
             raise KeyError(base)
         self._ranges.remove(mapped)
         for port in range(base, base + mapped.length):
-            del self._readers[port]
-            del self._writers[port]
+            del self._ports[port]
 
     def __iter__(self) -> Iterator[PortRange]:
         """The mapped ranges, lowest port first."""
@@ -74,22 +73,22 @@ class PortSpace:
 
     def read(self, port: int, size: int) -> int:
         """A guest's IN of `size` (1, 2 or 4) bytes."""
-        entry = self._readers.get(port)
-        if entry is not None and size <= entry[2]:
-            return entry[0](entry[1], size)
+        entry = self._ports.get(port)
+        if entry is not None and size <= entry[3]:
+            return entry[0](entry[2], size)
         if entry is None and size == 1:
             return 0xFF
-        return self._read_split(port, size, entry[2] if entry else size // 2 or 1)
+        return self._read_split(port, size, entry[3] if entry else size // 2 or 1)
 
     def write(self, port: int, size: int, value: int) -> None:
         """A guest's OUT of `size` (1, 2 or 4) bytes."""
-        entry = self._writers.get(port)
-        if entry is not None and size <= entry[2]:
-            entry[0](entry[1], size, value)
+        entry = self._ports.get(port)
+        if entry is not None and size <= entry[3]:
+            entry[1](entry[2], size, value)
             return
         if entry is None and size == 1:
             return
-        self._write_split(port, size, value, entry[2] if entry else size // 2 or 1)
+        self._write_split(port, size, value, entry[3] if entry else size // 2 or 1)
 
     def _read_split(self, port: int, size: int, width: int) -> int:
         value = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,12 +15,11 @@ from msgspec import UNSET
 from varan.api.client import Commands
 from varan.api.commands import CommandInfo
 from varan.api.events import Event
-from varan.commands.control import version
-from varan.commands.registry import bind
+from varan.commands.registry import bind, handlers
 from varan.errors import GenericError
 from varan.machine.lifecycle import ENDED
 from varan.machine.machine import Machine
-from varan.qmp.monitor import Service
+from varan.qmp.dispatch import Dispatcher
 
 EVENT_LIMIT = 4096
 """Events kept for a listener that does not fetch them; older ones are dropped."""
@@ -29,11 +29,14 @@ class LocalClient(Commands):
     """The typed methods of a remote client, answered by the handlers directly. Raises what they raise (`QmpError`)."""
 
     def __init__(self, machine: Machine) -> None:
-        self._handlers = bind(machine)
+        self._machine = machine
         self._events = machine.events
-        self._dispatcher = Service(self._handlers, machine.events, version()).dispatcher
         self._listeners: set[EventListener] = set()
         self._ended = False
+
+    @functools.cached_property
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(bind(self._machine))
 
     async def execute(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
         self._check()
@@ -41,15 +44,15 @@ class LocalClient(Commands):
 
     async def call(self, command: CommandInfo, arguments: Any) -> Any:
         self._check()
-        handler = self._handlers.get(command.name)
+        handler = handlers().get(command.name)
         if handler is None:
             return await self._call_protocol(command)
         if arguments is None:
-            return await handler()
+            return await handler(self._machine)
         if command.boxed or command.raw:
-            return await handler(arguments=arguments)
+            return await handler(self._machine, arguments=arguments)
         given = {field: getattr(arguments, field) for field in arguments.__struct_fields__}
-        return await handler(**{field: value for field, value in given.items() if value is not UNSET})
+        return await handler(self._machine, **{field: value for field, value in given.items() if value is not UNSET})
 
     def _check(self) -> None:
         if self._ended:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from varan.accel import registry as accelerators
 from varan.accel.base import Accelerator, Vm
 from varan.accel.executor import VcpuThread
+from varan.accel.state import CpuState
 from varan.api import events
 from varan.api.values import CommandLineOptionInfo, ShutdownCause
 from varan.chardev import registry as chardev_kinds
@@ -330,10 +331,12 @@ class Machine:
             if self.boot is not None and not self.boot.is_firmware:
                 self.board.act_as_firmware()
             state = self.boot.install(self.memory) if self.boot else None
-        for vcpu in self.vcpus:
-            await vcpu.call(lambda vcpu: vcpu.reset())
-        if state is not None and self.vcpus:
-            await self.vcpus[0].set_state(state)
+        await self._reset_cpus(state)
+
+    async def _reset_cpus(self, first: CpuState | None) -> None:
+        """Put all vCPUs into reset state, and then the first one into `first`."""
+        for index, vcpu in enumerate(self.vcpus):
+            await vcpu.reset(first if index == 0 else None)
 
     def pending_wake(self) -> WakeCause | None:
         """What ends a sleep that has just begun."""
@@ -350,9 +353,7 @@ class Machine:
             return False
         with self.lock:
             self.board.wake(cause)
-        for vcpu in self.vcpus:
-            await vcpu.call(lambda vcpu: vcpu.reset())
-        await self.vcpus[0].set_state(state)
+        await self._reset_cpus(state)
         return True
 
     async def start(self) -> None:

@@ -47,6 +47,16 @@ class VcpuHandle:
         """A copy of the whole state."""
         return await self.call(lambda vcpu: vcpu.get_state())
 
+    async def reset(self, state: CpuState | None = None) -> None:
+        """Put it into reset state, or into `state` by way of it."""
+
+        def work(vcpu: Vcpu) -> None:
+            vcpu.reset()
+            if state is not None:
+                vcpu.set_state(state)
+
+        await self.call(work)
+
     async def set_state(self, state: CpuState) -> None:
         """Replace the whole state."""
         await self.call(lambda vcpu: vcpu.set_state(state))

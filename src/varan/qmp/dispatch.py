@@ -154,11 +154,11 @@ class Binding:
         self._fields: tuple[str, ...] = ()
         self._whole = command.boxed or command.raw or not _is_plain_struct(command.arguments)
         if command.arguments is not None:
-            self._decode = msgspec.json.Decoder(command.arguments).decode
+            self._decode = _decoder(command.arguments).decode
             if not self._whole:
                 self._fields = command.arguments.__struct_fields__
         elif command.raw:
-            self._decode = msgspec.json.Decoder(dict[str, Any]).decode
+            self._decode = _decoder(dict[str, Any]).decode
 
     def call(self, raw: Raw | None) -> Coroutine[Any, Any, Any]:
         """Start the handler: its coroutine. Raises QmpError for bad arguments."""
@@ -180,6 +180,11 @@ class Binding:
         if self._whole:
             return {"arguments": value}
         return {name: given for name in self._fields if (given := getattr(value, name)) is not UNSET}
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def introspection() -> list[dict[str, Any]]:

@@ -169,10 +169,9 @@ class Engine:
 
     def _mapped_block(self, start: int) -> int:
         top = Handle.from_address(self.handle)
-        blocks = (ctypes.c_uint64 * top.mapped_block_count).from_address(top.mapped_blocks)
-        for block in blocks:
+        for block in memoryview(ctypes.string_at(top.mapped_blocks, 8 * top.mapped_block_count)).cast("Q"):
             if MemoryRegion.from_address(block).start == start:
-                return int(block)
+                return block
         raise AcceleratorError(f"unicorn lost the memory it mapped at {start:#x}")
 
     def flags(self) -> int:

@@ -67,6 +67,7 @@ class Shared(ctypes.Structure):
     )
 
 
+_Exchange = ctypes.PYFUNCTYPE(c_uint32, ctypes.c_void_p, c_uint32)
 _OFFER_AT = ctypes.sizeof(Shared) - ctypes.sizeof(c_uint64)
 
 
@@ -102,11 +103,9 @@ class MachineCode:
         self.shared = Shared.from_buffer(self._mapping, PAGE)
         for member, name in _CALLED.items():
             setattr(self.shared, member, library.address(name))
-        prototype = ctypes.PYFUNCTYPE(c_uint32, ctypes.c_void_p, c_uint32)
-        exchange = prototype(self.entry("exchange"))
         self.shared_address = self._base + PAGE
         self._offer = self.shared_address + _OFFER_AT
-        self._exchange = exchange
+        self._exchange = _Exchange(self.entry("exchange"))
 
     def entry(self, name: str) -> int:
         """The address of one of ENTRIES."""

@@ -5,6 +5,7 @@ Guests without ACPI find there the CPUs' local APICs, the I/O APIC, and which in
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,10 +52,11 @@ def install(memory: MemorySpace, apic_ids: Sequence[int], pci: Sequence[PciInter
 
     A board without memory there gets none.
     """
-    memory.write_ram(ADDRESS, table(ADDRESS, apic_ids, pci))
+    memory.write_ram(ADDRESS, table(ADDRESS, tuple(apic_ids), tuple(pci)))
 
 
-def table(address: int, apic_ids: Sequence[int], pci: Sequence[PciInterrupt]) -> bytes:
+@functools.lru_cache
+def table(address: int, apic_ids: tuple[int, ...], pci: tuple[PciInterrupt, ...]) -> bytes:
     """The floating pointer structure for physical `address`, and the configuration table behind it."""
     entries = _entries(apic_ids, pci)
     body = b"".join(entries)

@@ -7,6 +7,7 @@ above RAM where the hole is full. What does not fit anywhere stays unassigned.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from varan.board.boot.mptable import PciInterrupt
@@ -80,9 +81,11 @@ def initialize(root: PciBus, isa_bridge: PciFunction, ports: PortSpace, windows:
     _route_interrupts(root, [])
 
 
-def interrupts() -> list[PciInterrupt]:
+@functools.cache
+def interrupts() -> tuple[PciInterrupt, ...]:
     """Where the pins of all slots of the root bus come in after `initialize`, whatever is in them."""
-    return [PciInterrupt(slot, pin, PIRQ_INTERRUPTS[pirq(slot, pin)]) for slot in range(SLOTS) for pin in range(PINS)]
+    pins = [(slot, pin) for slot in range(SLOTS) for pin in range(PINS)]
+    return tuple(PciInterrupt(slot, pin, PIRQ_INTERRUPTS[pirq(slot, pin)]) for slot, pin in pins)
 
 
 def _number_buses(bus: PciBus, number: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 import msgspec
@@ -86,13 +87,7 @@ class IoApic(Device[IoApicState]):
         return drive
 
     def restored(self) -> None:
-        self._messages = [self._message(pin) for pin in range(PINS)]
-
-    def _message(self, pin: int) -> Message:
-        low = self.state.low[pin]
-        mode = low >> 8 & 7
-        level = bool(low & LEVEL) and mode in _TRIGGERED
-        return Message(low & 0xFF, mode, self.state.destinations[pin], bool(low & LOGICAL), level)
+        self._messages = list(map(_message, self.state.low, self.state.destinations))
 
     def _request(self, pin: int) -> None:
         message = self._messages[pin]
@@ -155,6 +150,14 @@ class IoApic(Device[IoApicState]):
                 # Guests of chips without an EOI register end a stuck request by making the pin edge-triggered.
                 kept &= ~REMOTE_IRR
             state.low[pin] = value & _WRITABLE_LOW | kept
-        self._messages[pin] = self._message(pin)
+        self._messages[pin] = _message(state.low[pin], state.destinations[pin])
         if not high:
             self._ask_again(pin)
+
+
+@functools.lru_cache
+def _message(low: int, destination: int) -> Message:
+    """What a redirection entry says is to be sent."""
+    mode = low >> 8 & 7
+    level = bool(low & LEVEL) and mode in _TRIGGERED
+    return Message(low & 0xFF, mode, destination, bool(low & LOGICAL), level)

@@ -222,10 +222,14 @@ class PciFunction(Device[PciFunctionState]):
 
     def reset(self) -> None:
         self.state = PciFunctionState(config=bytearray(self.layout.image))
-        self.restored()
+        self._follow()
 
     def restored(self) -> None:
         self.state.config = self.layout.sanitized(self.state.config)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Make everything outside follow what the registers say now."""
         self._drive()
         self.remap()
         for listener in self._listeners:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from varan.devices.pci import registers as r
@@ -23,15 +25,47 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     subsystem: int = QEMU_SUBSYSTEM
 
 
+def _config(*registers: tuple[int, int, int]) -> bytes:
+    """A configuration space with registers (offset, size, value), zeros elsewhere."""
+    space = bytearray(r.CONFIG_SIZE)
+    for offset, size, value in registers:
+        space[offset : offset + size] = value.to_bytes(size, "little")
+    return bytes(space)
+
+
+_CACHE_LINE_AND_LATENCY = 0x0C
+_HEADER_WRITABLE = _config(
+    (r.COMMAND, 2, r.COMMAND_WRITABLE), (_CACHE_LINE_AND_LATENCY, 2, 0xFFFF), (r.INTERRUPT_LINE, 1, 0xFF)
+)
+_HEADER_CLEARABLE = _config((r.STATUS, 2, r.STATUS_ERRORS))
+
+
+@functools.lru_cache
+def _image(identity: Identity, header: int) -> bytes:
+    """What the header of a function says after power-on."""
+    subsystem = (
+        (r.SUBSYSTEM_VENDOR_ID, 2, identity.subsystem_vendor),
+        (r.SUBSYSTEM_ID, 2, identity.subsystem),
+    )
+    return _config(
+        (r.VENDOR_ID, 2, identity.vendor),
+        (r.DEVICE_ID, 2, identity.device),
+        (r.REVISION_ID, 1, identity.revision),
+        (r.CLASS_CODE, 3, identity.class_code),
+        (r.HEADER_TYPE, 1, header),
+        *(subsystem if header == r.HEADER_DEVICE else ()),
+    )
+
+
 class ConfigLayout:
     """Built by a function's constructor; constant once the function is on a bus."""
 
     def __init__(self, identity: Identity, header: int = r.HEADER_DEVICE) -> None:
-        self.image = bytearray(r.CONFIG_SIZE)
+        self.image = bytearray(_image(identity, header))
         """Contents after power-on."""
-        self.writable = bytearray(r.CONFIG_SIZE)
+        self.writable = bytearray(_HEADER_WRITABLE)
         """Bits that a write sets."""
-        self.clearable = bytearray(r.CONFIG_SIZE)
+        self.clearable = bytearray(_HEADER_CLEARABLE)
         """Bits that a write of one clears."""
         self.live = bytearray(r.CONFIG_SIZE)
         """Bits that the device itself changes: with the two above, what saved state has a say in."""
@@ -39,31 +73,14 @@ class ConfigLayout:
         """By number; a ROM is number 6."""
         self._header = header
         self._free = r.HEADER_END
-        self._put_header(identity)
-
-    def _put_header(self, identity: Identity) -> None:
-        self.put(r.VENDOR_ID, 2, identity.vendor)
-        self.put(r.DEVICE_ID, 2, identity.device)
-        self.put(r.REVISION_ID, 1, identity.revision)
-        self.put(r.CLASS_CODE, 3, identity.class_code)
-        self.put(r.HEADER_TYPE, 1, self._header)
-        self.put(r.COMMAND, 2, 0, writable=r.COMMAND_WRITABLE)
-        self.put(r.STATUS, 2, 0, clearable=r.STATUS_ERRORS)
-        self.put(r.INTERRUPT_LINE, 1, 0, writable=0xFF)
-        self.put(0x0C, 2, 0, writable=0xFFFF)  # cache line size, latency timer
-        if self._header == r.HEADER_DEVICE:
-            self.put(r.SUBSYSTEM_VENDOR_ID, 2, identity.subsystem_vendor)
-            self.put(r.SUBSYSTEM_ID, 2, identity.subsystem)
 
     def put(self, offset: int, size: int, value: int, *, writable: int = 0, clearable: int = 0, live: int = 0) -> None:
         """Define the register of `size` bytes at `offset`: power-on value and the three masks."""
-        for target, bits in (
-            (self.image, value),
-            (self.writable, writable),
-            (self.clearable, clearable),
-            (self.live, live),
-        ):
-            target[offset : offset + size] = bits.to_bytes(size, "little")
+        end = offset + size
+        self.image[offset:end] = value.to_bytes(size, "little")
+        self.writable[offset:end] = writable.to_bytes(size, "little")
+        self.clearable[offset:end] = clearable.to_bytes(size, "little")
+        self.live[offset:end] = live.to_bytes(size, "little")
 
     def get(self, offset: int, size: int) -> int:
         """A register's power-on value."""
