@@ -52,12 +52,16 @@ def install(memory: MemorySpace, apic_ids: Sequence[int], pci: Sequence[PciInter
 
     A board without memory there gets none.
     """
-    memory.write_ram(ADDRESS, table(ADDRESS, tuple(apic_ids), tuple(pci)))
+    memory.write_ram(ADDRESS, table(ADDRESS, apic_ids, pci))
+
+
+def table(address: int, apic_ids: Sequence[int], pci: Sequence[PciInterrupt]) -> bytes:
+    """The floating pointer structure for physical `address`, and the configuration table behind it."""
+    return _table(address, tuple(apic_ids), tuple(pci))
 
 
 @functools.lru_cache
-def table(address: int, apic_ids: tuple[int, ...], pci: tuple[PciInterrupt, ...]) -> bytes:
-    """The floating pointer structure for physical `address`, and the configuration table behind it."""
+def _table(address: int, apic_ids: tuple[int, ...], pci: tuple[PciInterrupt, ...]) -> bytes:
     entries = _entries(apic_ids, pci)
     body = b"".join(entries)
     header = _HEADER.pack(
