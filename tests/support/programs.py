@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support import programs_faults, programs_interrupts, programs_memory, programs_smp
+from tests.support import programs_faults, programs_interrupts, programs_memory, programs_smp, programs_strings
 from tests.support.guest_code import CODE, Program
 
 __all__ = ["CODE", "PROGRAMS", "Program"]
@@ -12,4 +12,5 @@ PROGRAMS: dict[str, Program] = {
     **programs_interrupts.PROGRAMS,
     **programs_faults.PROGRAMS,
     **programs_smp.PROGRAMS,
+    **programs_strings.PROGRAMS,
 }

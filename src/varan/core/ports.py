@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from varan.core.dataport import NO_PORT, WINDOWS, DataPort, Window
+
 PORTS = 0x10000
 
 Read = Callable[[int, int], int]
@@ -33,6 +35,9 @@ def all_ones(size: int) -> int:
     return (1 << (8 * size)) - 1
 
 
+_Windows = Window * WINDOWS
+
+
 class PortSpace:
     """Dispatch of port accesses to the devices mapped there."""
 
@@ -40,9 +45,25 @@ class PortSpace:
         self._ports: dict[int, tuple[Read, Write, int, int]] = {}
         """By port: its handlers, its offset from the first one mapped with it, and how wide an access it takes."""
         self._ranges: list[PortRange] = []
+        self.data_ports: dict[int, DataPort] = {}
+        """Ports that lend their buffers."""
+        self.windows = _Windows(*(Window(NO_PORT) for _ in range(WINDOWS)))
+        """The data ports, for machine code that runs the guest."""
 
-    def map(self, base: int, count: int, read: Read, write: Write, *, width: int = 1, name: str) -> None:
+    def map(
+        self,
+        base: int,
+        count: int,
+        read: Read,
+        write: Write,
+        *,
+        width: int = 1,
+        name: str,
+        data: DataPort | None = None,
+    ) -> None:
         """Give ports `base` to `base + count - 1` to a device that takes accesses of up to `width` bytes.
+
+        `data`: what the first of them is, where it is a data port; such a range is not unmapped again.
 
         Raises ValueError when a port is taken already or outside the space.
         """
@@ -57,12 +78,21 @@ class PortSpace:
             fits = 1 if width == 1 else min(width, 1 << (count - offset).bit_length() - 1)
             self._ports[port] = (read, write, offset, fits)
         self._ranges.append(PortRange(base, count, width, name))
+        if data is not None:
+            self._show(base, data)
+
+    def _show(self, port: int, data: DataPort) -> None:
+        number = len(self.data_ports)
+        self.data_ports[port] = data
+        if number < WINDOWS:
+            data.show(self.windows[number], port)
 
     def unmap(self, base: int) -> None:
         """Take back the range that was mapped at `base`. Raises KeyError when there is none."""
         mapped = next((mapped for mapped in self._ranges if mapped.base == base), None)
         if mapped is None:
             raise KeyError(base)
+        assert base not in self.data_ports, f"{mapped.name} has a data port"
         self._ranges.remove(mapped)
         for port in range(base, base + mapped.length):
             del self._ports[port]
@@ -79,6 +109,16 @@ class PortSpace:
         if entry is None and size == 1:
             return 0xFF
         return self._read_split(port, size, entry[3] if entry else size // 2 or 1)
+
+    def read_string(self, port: int, size: int, count: int) -> bytes:
+        """What a guest's REP INS of `count` times `size` (1, 2 or 4) bytes gives."""
+        data = self.data_ports.get(port)
+        found = bytearray()
+        while len(found) < count * size:
+            found += self.read(port, size).to_bytes(size, "little")
+            if data is not None:
+                found += data.take(size, count - len(found) // size)
+        return bytes(found)
 
     def write(self, port: int, size: int, value: int) -> None:
         """A guest's OUT of `size` (1, 2 or 4) bytes."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.block_port import PORT, BlockPort
 
+from varan.core.dataport import CLOSED, READS
 from varan.core.ports import PortSpace
 
 
@@ -89,3 +91,29 @@ def test_ranges_are_listed_lowest_first(ports: PortSpace, device: Recorder) -> N
         (0x100, 4, 1),
         (0x200, 8, 4),
     ]
+
+
+def test_a_string_is_read_word_by_word(ports: PortSpace) -> None:
+    assert ports.read_string(0x200, 2, 3) == b"\xa0\xa1" * 3
+    assert ports.read_string(0x300, 4, 2) == b"\xff" * 8
+    assert ports.read_string(0x200, 1, 0) == b""
+
+
+def test_a_string_from_a_data_port_is_what_the_device_lends() -> None:
+    ports, data = PortSpace(), bytes(range(100))
+    device = BlockPort(ports, 20, data)
+    assert ports.read_string(PORT, 2, 25) == data[:50]
+    assert device.accesses == 3
+    assert ports.read(PORT, 4) == int.from_bytes(data[50:54], "little")
+    assert ports.read_string(PORT, 1, 46) == data[54:]
+
+
+def test_a_loan_ends_when_the_device_recalls_it() -> None:
+    ports = PortSpace()
+    device = BlockPort(ports, 20, bytes(range(20)))
+    device.data.open()
+    window = ports.windows[0]
+    assert (window.port, window.open_for, window.end - window.at) == (PORT, READS, 20)
+    window.at += 6
+    assert device.data.recall() == 6
+    assert window.open_for == CLOSED

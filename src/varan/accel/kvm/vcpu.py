@@ -224,11 +224,11 @@ class KvmVcpu(Vcpu):
         out, size, port, count, offset = ioctls.RUN_IO.unpack_from(page, ioctls.RUN_EXIT_DATA)
         width = _WIDTHS[size]
         with self._lock:
+            if not out:
+                page[offset : offset + count * size] = self._ports.read_string(port, size, count)
+                return
             for at in range(offset, offset + count * size, size):
-                if out:
-                    self._ports.write(port, size, width.unpack_from(page, at)[0])
-                else:
-                    width.pack_into(page, at, self._ports.read(port, size))
+                self._ports.write(port, size, width.unpack_from(page, at)[0])
 
     def _memory_access(self, page: mmap.mmap) -> None:
         address, data, length, is_write = ioctls.RUN_MMIO.unpack_from(page, ioctls.RUN_EXIT_DATA)

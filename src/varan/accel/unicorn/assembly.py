@@ -55,6 +55,15 @@ SOURCE = r"""
         .set INST_FETCH, 2
         .set PRIORITIZED, 0x200         # in an offer
         .set BOARD_GENERATION, 0        # varan.accel.unicorn.codemarks.Noticeboard
+        # varan.core.dataport.Window: its members, its size, how many there are.
+        .set W_PORT, 0
+        .set W_OPEN_FOR, 4
+        .set W_AT, 8
+        .set W_END, 16
+        .set WINDOW, 24
+        .set WINDOWS, 4
+        .set READS, 1
+        .set WRITES, 2
 
 # void exception(engine, number, cpu): the UC_HOOK_INTR callback. Nothing of the interpreter is on the stack, so the
 # library may leave by longjmp when delivery faults.
@@ -358,6 +367,69 @@ not_clock:
         xor     eax, eax
         ret
 
+# uint32 port_in(engine, port, size, user): the hook for IN. Data ports whose device lends bytes are read here.
+port_in:
+        lea     r9, [rip + data_read]
+        mov     r10d, READS
+        call    find_window
+        mov     rax, [r8 + W_AT]
+        lea     r11, [rax + rdx]
+        cmp     r11, [r8 + W_END]
+        jae     ask_device
+        mov     [r8 + W_AT], r11
+        cmp     edx, 2
+        ja      in_4
+        je      in_2
+        movzx   eax, byte ptr [rax]
+        ret
+in_2:   movzx   eax, word ptr [rax]
+        ret
+in_4:   mov     eax, [rax]
+        ret
+
+# void port_out(engine, port, size, value, user): likewise for OUT.
+port_out:
+        lea     r9, [rip + data_write]
+        mov     r10d, WRITES
+        call    find_window
+        mov     rax, [r8 + W_AT]
+        lea     r11, [rax + rdx]
+        cmp     r11, [r8 + W_END]
+        jae     ask_device
+        mov     [r8 + W_AT], r11
+        cmp     edx, 2
+        ja      out_4
+        je      out_2
+        mov     [rax], cl
+        ret
+out_2:  mov     [rax], cx
+        ret
+out_4:  mov     [rax], ecx
+        ret
+
+# The port's window, open for r10d, in r8; or else goes on, instead of returning, with the function that asks the
+# device, whose address is at r9 for data ports and 16 bytes before it for others.
+find_window:
+        mov     edx, edx                # the size
+        mov     r8, [rip + windows]
+        lea     r11, [r8 + WINDOW * WINDOWS]
+next_window:
+        cmp     [r8 + W_PORT], esi
+        je      window_found
+        add     r8, WINDOW
+        cmp     r8, r11
+        jb      next_window
+        pop     rax
+        jmp     [r9 - 16]
+window_found:
+        cmp     [r8 + W_OPEN_FOR], r10d
+        jne     window_closed
+        ret
+window_closed:
+        pop     rax
+ask_device:
+        jmp     [r9]
+
         .org    0x1000
 do_interrupt:           .quad 0
 hardware_interrupt:     .quad 0
@@ -380,6 +452,12 @@ others:                 .byte 0
 pause_stops:            .byte 0
                         .word 0
 offer:                  .long 0
+                        .long 0
+windows:                .quad 0
+port_read:              .quad 0
+port_write:             .quad 0
+data_read:              .quad 0
+data_write:             .quad 0
 """
 
 CODE = bytes.fromhex(
@@ -404,7 +482,10 @@ CODE = bytes.fromhex(
     "89e94189e84589f1ff15ba0c000084c00f848000000089e948c1e104498d940c108a00004889d948c1e90648230a4803"
     "4a08488b711848c1ee0c483b359f0c0000734e4803358e0c00004183fd02741748c7c0ffffffff803e007405480fbaf0"
     "3e48894110eb2a8a059e0c0000840675208a16080684d27518488b05700c000048ff004c89e7ff15440c0000e95bffff"
-    "ffb8010000004883c420415e415d415c5d5bc38b86508a000083e81583f8017706ff25310c000031c0c3"
+    "ffb8010000004883c420415e415d415c5d5bc38b86508a000083e81583f8017706ff25310c000031c0c34c8d0d6f0c00"
+    "0041ba01000000e859000000498b40084c8d1c104d3b581073734d89580883fa02770a74040fb600c30fb700c38b00c3"
+    "4c8d0d410c000041ba02000000e823000000498b40084c8d1c104d3b5810733d4d89580883fa02770974038808c36689"
+    "08c38908c389d24c8b05ea0b00004d8d5860413930740e4983c0184d39d872f25841ff61f0453950047501c35841ff21"
 )
 
 ENTRIES = {
@@ -415,5 +496,7 @@ ENTRIES = {
     "sysenter": 0x2D4,
     "tlb_fill": 0x32D,
     "cpuid": 0x403,
+    "port_in": 0x41A,
+    "port_out": 0x450,
 }
 """Offsets into CODE of what is called from outside."""

@@ -6,12 +6,14 @@ library; it is handed to `fail`, which keeps it and stops the run.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable
 
 from varan.accel.unicorn import cpu
 from varan.accel.unicorn import library as uc
 from varan.accel.unicorn.cpu import Engine
+from varan.accel.unicorn.machinecode import MachineCode
 from varan.core.irq import LOCAL_APIC, LocalController
 from varan.core.memory import PAGE_SIZE, MemorySpace
 from varan.core.ports import PortSpace, all_ones
@@ -19,8 +21,10 @@ from varan.core.ports import PortSpace, all_ones
 Fail = Callable[[BaseException], None]
 
 
-def connect_ports(engine: Engine, ports: PortSpace, lock: threading.RLock, fail: Fail) -> None:
-    """Answer IN and OUT from `ports`."""
+def connect_ports(
+    engine: Engine, ports: PortSpace, lock: threading.RLock, fail: Fail, code: MachineCode | None
+) -> None:
+    """Answer IN and OUT from `ports`; with `code` what data ports have lent goes without Python."""
     space_read, space_write = ports.read, ports.write
 
     def port_read(_engine: int, port: int, size: int, _user: int) -> int:
@@ -38,8 +42,40 @@ def connect_ports(engine: Engine, ports: PortSpace, lock: threading.RLock, fail:
         except BaseException as error:
             fail(error)
 
-    engine.hook(uc.HOOK_INSN, uc.PortRead(port_read), instruction=uc.INSN_IN)
-    engine.hook(uc.HOOK_INSN, uc.PortWrite(port_write), instruction=uc.INSN_OUT)
+    if code is None:
+        engine.hook(uc.HOOK_INSN, uc.PortRead(port_read), instruction=uc.INSN_IN)
+        engine.hook(uc.HOOK_INSN, uc.PortWrite(port_write), instruction=uc.INSN_OUT)
+        return
+
+    data_ports = ports.data_ports
+
+    def data_read(_engine: int, port: int, size: int, _user: int) -> int:
+        try:
+            with lock:
+                value = space_read(port, size)
+                data_ports[port].open()
+                return value
+        except BaseException as error:
+            fail(error)
+            return all_ones(size)
+
+    def data_write(_engine: int, port: int, size: int, value: int, _user: int) -> None:
+        try:
+            with lock:
+                space_write(port, size, value)
+                data_ports[port].open()
+        except BaseException as error:
+            fail(error)
+
+    reads = uc.PortRead(port_read), uc.PortRead(data_read)
+    writes = uc.PortWrite(port_write), uc.PortWrite(data_write)
+    engine.keep((reads, writes, ports.windows))
+    shared = code.shared
+    shared.windows = ctypes.addressof(ports.windows)
+    shared.port_read, shared.data_read = map(uc.address_of, reads)
+    shared.port_write, shared.data_write = map(uc.address_of, writes)
+    engine.hook(uc.HOOK_INSN, code.entry("port_in"), instruction=uc.INSN_IN)
+    engine.hook(uc.HOOK_INSN, code.entry("port_out"), instruction=uc.INSN_OUT)
 
 
 def connect_memory(

@@ -49,6 +49,11 @@ class Shared(ctypes.Structure):
     others: int
     pause_stops: int
     offer: int
+    windows: int
+    port_read: int
+    port_write: int
+    data_read: int
+    data_write: int
     _fields_ = (
         *((name, c_uint64) for name in _CALLED),
         ("page_marks", c_uint64),
@@ -64,11 +69,16 @@ class Shared(ctypes.Structure):
         ("others", c_uint8),
         ("pause_stops", c_uint8),
         ("offer", c_uint32),
+        ("windows", c_uint64),
+        ("port_read", c_uint64),
+        ("port_write", c_uint64),
+        ("data_read", c_uint64),
+        ("data_write", c_uint64),
     )
 
 
 _Exchange = ctypes.PYFUNCTYPE(c_uint32, ctypes.c_void_p, c_uint32)
-_OFFER_AT = ctypes.sizeof(Shared) - ctypes.sizeof(c_uint64)
+_OFFER_AT: int = Shared.offer.offset  # type: ignore[attr-defined]
 
 
 def available() -> bool:

@@ -97,7 +97,7 @@ class UnicornVm(Vm):
                 engine.keep(code)
             engine.set_topology(settings.topology, vcpu.index)
             clockleaves.connect(engine, self._counter_hertz, code)
-            iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail)
+            iobus.connect_ports(engine, self._ports, self._lock, vcpu.fail, code)
             self._map_memory(engine, vcpu)
             if code is not None:
                 self._connect_code(engine, vcpu, code)

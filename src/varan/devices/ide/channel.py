@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from varan.core.dataport import DataPort, Loan
 from varan.core.irq import IrqLine
 from varan.core.ports import PortSpace
 from varan.core.state import Device, State
@@ -36,6 +37,7 @@ class IdeChannel(Device[ChannelState]):
         self.number = number
         self.drives: list[IdeDrive[Any] | None] = [None, None]
         self.master = master
+        self.data = DataPort(self._lend)
         self._irq = irq
         master.start_transfer, master.stop_transfer = self._start_transfer, self._stop_transfer
         super().__init__()
@@ -43,7 +45,7 @@ class IdeChannel(Device[ChannelState]):
     def map(self, ports: PortSpace, block: int, control: int) -> None:
         """Answer at the eight ports from `block` and at the port `control`."""
         name = f"ide.{self.number}"
-        ports.map(block, 8, self.read, self.write, width=4, name=name)
+        ports.map(block, 8, self.read, self.write, width=4, name=name, data=self.data)
         ports.map(control, 1, self.read_control, self.write_control, name=f"{name}-control")
 
     @property
@@ -54,7 +56,7 @@ class IdeChannel(Device[ChannelState]):
     def read(self, offset: int, size: int) -> int:
         """The command block."""
         if not offset:
-            # The data port, which guests read a word at a time: no look-ups that can be spared.
+            # The data port, read a word at a time where nothing can be lent: no look-ups that can be spared.
             drive = self.drives[self.state.device >> 4 & 1]
             return drive.read_data(size) if drive is not None else 0
         value = self._read_register(offset)
@@ -71,6 +73,10 @@ class IdeChannel(Device[ChannelState]):
             return
         for at in range(size):
             self._write_register(offset + at, value >> 8 * at & 0xFF)
+
+    def _lend(self) -> Loan | None:
+        drive = self.selected
+        return drive.lend() if drive is not None else None
 
     def _read_register(self, offset: int) -> int:
         drive = self.selected

@@ -16,6 +16,7 @@ from varan.api.values import BlockErrorAction
 from varan.block import drive
 from varan.block.backend import BlockBackend
 from varan.block.base import BlockError, ErrorKind
+from varan.core.dataport import Loan
 from varan.core.state import Device
 from varan.devices.ide import registers as r
 from varan.devices.ide.drive_state import (
@@ -71,6 +72,8 @@ class IdeDrive(Device[S], Generic[S]):
         """The same, until it is begun."""
         self._serving = False
         """Whether the loop has something to do, or was asked to."""
+        self._lent = False
+        """Whether bytes of the buffer go through the data port on their own."""
         super().__init__()
         backend.try_again = self.try_again
         self._power_on()
@@ -175,8 +178,27 @@ class IdeDrive(Device[S], Generic[S]):
         if interrupt:
             self.interrupt()
 
+    def lend(self) -> Loan | None:
+        """What goes through the data port next; the drive does not look at it until `_catch_up`."""
+        state = self.state
+        if state.phase not in (DATA_IN, DATA_OUT) or not state.position < state.end <= len(state.buffer):
+            return None
+        self._lent = True
+        return Loan(state.buffer, state.position, state.end, state.phase == DATA_OUT)
+
+    def _catch_up(self) -> None:
+        """Count what has gone through the data port on its own."""
+        if self._lent:
+            self._lent = False
+            self.state.position = self.channel.data.recall()
+
+    def before_save(self) -> None:
+        self._catch_up()
+
     def read_data(self, size: int) -> int:
         """The guest reads the data port."""
+        if self._lent:
+            self._catch_up()
         state = self.state
         if state.phase != DATA_IN:
             return 0
@@ -193,6 +215,8 @@ class IdeDrive(Device[S], Generic[S]):
 
     def write_data(self, size: int, value: int) -> None:
         """The guest writes the data port."""
+        if self._lent:
+            self._catch_up()
         state = self.state
         if state.phase not in (DATA_OUT, PACKET):
             return
@@ -308,8 +332,11 @@ class IdeDrive(Device[S], Generic[S]):
             self._post(lambda: void(drive.start(self._serve())))
 
     def _forget(self) -> None:
-        """What the back end was asked for counts no more."""
+        """What the back end was asked for, and what was lent, counts no more."""
         self._token = self._next = None
+        if self._lent:
+            self._lent = False
+            self.channel.data.recall()
 
     async def _serve(self) -> None:
         """One request after the other: a driver may give up as many as it likes."""

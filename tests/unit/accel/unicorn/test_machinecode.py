@@ -12,6 +12,7 @@ from tests.support.assemble import assemble
 from varan.accel.unicorn import assembly, codemarks, interposed, layout, library, machinecode
 from varan.accel.unicorn.codemarks import Noticeboard
 from varan.accel.unicorn.machinecode import PAGE, MachineCode, Shared
+from varan.core.dataport import READS, WINDOWS, WRITES, Window
 
 SOURCES = [assembly, interposed]
 
@@ -93,6 +94,10 @@ def test_offsets_of_shared_memory_are_those_of_its_structures() -> None:
     assert found["BOARD_GENERATION"] == Noticeboard.generation.offset  # type: ignore[attr-defined]
     assert found["BOARD_ROOM"] == codemarks.BOARD_ROOM
     assert found["QUEUED"] == codemarks.QUEUED
+    for name in ("port", "open_for", "at", "end"):
+        assert found[f"W_{name.upper()}"] == getattr(Window, name).offset, name
+    assert found["WINDOW"] == ctypes.sizeof(Window)
+    assert [found["WINDOWS"], found["READS"], found["WRITES"]] == [WINDOWS, READS, WRITES]
 
 
 @pytest.fixture

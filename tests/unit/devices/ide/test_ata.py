@@ -15,6 +15,7 @@ from tests.support.ide_driver import BUFFER, CommandError, IdeRig
 
 from varan.api.values import BlockdevOnError
 from varan.block.errorpolicy import ErrorPolicy
+from varan.core import dataport
 from varan.core.state import decode, encode
 from varan.devices.ide import registers as r
 from varan.devices.ide.ata import AtaDisk
@@ -414,6 +415,39 @@ async def test_a_saved_disk_goes_on_in_the_middle_of_a_block(rig: IdeRig, disk: 
     head += rig.take(100)
     await rig.wait()
     assert head + rig.take(4 * 512) == bytes_of(path, 5, 20)
+
+
+async def test_what_is_lent_goes_through_the_data_port_once(rig: IdeRig, disk: AtaDisk, path: Path) -> None:
+    await rig.command(0x20, 7, 2)
+    head = rig.take(10)
+    string = rig.ports.read_string(0x1F0, 2, 200)
+    assert head + string + rig.take(512 - 410) == bytes_of(path, 7, 1)
+    await rig.wait()
+    assert rig.ports.read_string(0x1F0, 4, 128) == bytes_of(path, 8, 1)
+    assert await rig.wait() == r.DRDY | r.DSC
+
+
+async def test_a_disk_that_has_lent_bytes_is_saved_with_those_that_have_gone(
+    rig: IdeRig, disk: AtaDisk, path: Path
+) -> None:
+    await rig.command(0x20, 7, 1)
+    head = rig.ports.read_string(0x1F0, 2, 100)
+    saved = disk.save()
+    assert saved.position == 200
+    disk.reset()
+    disk.load(saved)
+    assert head + rig.take(312) == bytes_of(path, 7, 1)
+
+
+async def test_a_reset_ends_what_is_lent(rig: IdeRig, disk: AtaDisk, path: Path) -> None:
+    await rig.command(0x20, 7, 1)
+    rig.ports.read_string(0x1F0, 2, 100)
+    window = rig.ports.windows[0]
+    assert window.open_for == dataport.READS
+    rig.ports.write(0x3F6, 1, r.SRST)
+    assert window.open_for == dataport.CLOSED
+    rig.ports.write(0x3F6, 1, 0)
+    assert await rig.read(0x20, 8, 1) == bytes_of(path, 8, 1)
 
 
 async def test_a_request_that_was_cut_off_is_done_again(rig: IdeRig, disk: AtaDisk, path: Path) -> None:
