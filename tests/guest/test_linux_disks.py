@@ -16,7 +16,7 @@ from tests.support.kernel import need_busybox, need_kernel
 
 import varan
 import varan.block
-from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec
+from varan.machine.spec import BootSpec, DeviceSpec, DriveSpec, MachineSpec, ObjectSpec
 
 pytestmark = pytest.mark.linux
 
@@ -29,7 +29,7 @@ Boot = Callable[..., Any]
 
 
 def spec(folder: Path, script: str, disks: Sequence[Disk], modules: Sequence[str], **settings: Any) -> MachineSpec:
-    """A machine that runs `script` in its initrd; disk N has `settings`."""
+    """A machine that runs `script` in its initrd; disk N has `settings`. There is an I/O thread `io1`."""
     initrd = folder / "initrd"
     initrd.write_bytes(make_initrd(f"{script}\necho THE-END", need_busybox(), modules=modules))
     append = "console=ttyS0 panic=-1 quiet no_timer_check " + settings.pop("append", "")
@@ -38,6 +38,7 @@ def spec(folder: Path, script: str, disks: Sequence[Disk], modules: Sequence[str
         accelerators=(("unicorn", {}),),
         boot=BootSpec(kernel=str(need_kernel()), initrd=str(initrd), append=append),
         serials=("serial0",),
+        objects=(ObjectSpec("iothread", "io1"),),
         drives=tuple(DriveSpec(f"drive{number}", disk) for number, disk in enumerate(disks)),
         devices=tuple(
             DeviceSpec("virtio-blk-pci", settings={"drive": f"drive{number}", **settings})
@@ -90,6 +91,7 @@ TURNS = [
     pytest.param({"vectors": 0}, id="intx"),
     pytest.param({"disable-modern": True}, id="legacy"),
     pytest.param({"disable-legacy": "on", "num-queues": 4}, id="modern-4-queues"),
+    pytest.param({"iothread": "io1", "num-queues": 2, "packed": True}, id="io-thread"),
 ]
 
 
@@ -124,7 +126,7 @@ dd if=/dev/zero of=/dev/vdb bs=4k count=1 2>&1 | grep -o 'not permitted'
 dd if=/dev/vdb of=/dev/vda bs=64k conv=fsync 2>/dev/null
 """
     disks = raw(tmp_path / "a.raw"), raw(tmp_path / "b.raw", **{"read-only": True})
-    words = (await boot(script, *disks)).split()
+    words = (await boot(script, *disks, iothread="io1")).split()
     assert words[:2] == ["0", "1"]
     assert words[2:6:2] == [hashlib.md5(data).hexdigest() for data in (first, second)]
     assert words[6:] == ["not", "permitted"]

@@ -108,6 +108,7 @@ from .values import (
     DriveBackup,
     DriveMirror,
     HotpluggableCPU,
+    IOThreadInfo,
     InputEvent,
     JobInfo,
     KeyValue,
@@ -719,6 +720,14 @@ class Commands(abc.ABC):
             COMMANDS["query-command-line-options"],
             QueryCommandLineOptionsArguments(option=UNSET if option is None else option),
         )
+        return result
+
+    async def query_iothreads(self) -> list[IOThreadInfo]:
+        """List the I/O threads.
+
+        Returns: one entry per thread
+        """
+        result: list[IOThreadInfo] = await self.call(COMMANDS["query-iothreads"], None)
         return result
 
     async def set_link(self, name: str, up: bool) -> None:

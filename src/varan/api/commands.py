@@ -39,6 +39,7 @@ from .values import (
     DriveBackup,
     DriveMirror,
     HotpluggableCPU,
+    IOThreadInfo,
     InputEvent,
     Int64,
     JobInfo,
@@ -856,6 +857,13 @@ COMMANDS: dict[str, CommandInfo] = {
         allow_preconfig=True,
         since="1.5",
     ),
+    "query-iothreads": CommandInfo(
+        "query-iothreads",
+        "query_iothreads",
+        returns=list[IOThreadInfo],
+        allow_preconfig=True,
+        since="2.0",
+    ),
     "set_link": CommandInfo("set_link", "set_link", arguments=SetLinkArguments, since="0.14"),
     "netdev_add": CommandInfo(
         "netdev_add",
@@ -1281,6 +1289,8 @@ class Signatures(Protocol):
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str: ...
 
     async def query_command_line_options(self, option: str | None = None) -> list[CommandLineOptionInfo]: ...
+
+    async def query_iothreads(self) -> list[IOThreadInfo]: ...
 
     async def set_link(self, name: str, up: bool) -> None: ...
 

@@ -337,6 +337,8 @@ class ObjectType(enum.Enum):
 
     FILTER_DUMP = "filter-dump"
     """a capture of a network back end's frames"""
+    IOTHREAD = "iothread"
+    """a thread that serves disks (since 2.0)"""
     MEMORY_BACKEND_FILE = "memory-backend-file"
     """host memory of a file"""
     MEMORY_BACKEND_MEMFD = "memory-backend-memfd"
@@ -2087,6 +2089,21 @@ class FilterDumpProperties(Input, kw_only=True):
     """bytes kept of each frame (default: 65536)"""
 
 
+class IothreadProperties(Input, kw_only=True):
+    """A thread that takes requests from the queues of the disks that name it. It sleeps until there are some,
+    one after the other: every member is 0, and nothing else is available.
+    """
+
+    poll_max_ns: Int64 | UnsetType = field(default=UNSET, name="poll-max-ns")
+    """nanoseconds to look for work before it sleeps (default: 0)"""
+    poll_grow: Int64 | UnsetType = field(default=UNSET, name="poll-grow")
+    """factor by which that grows (default: 0)"""
+    poll_shrink: Int64 | UnsetType = field(default=UNSET, name="poll-shrink")
+    """divisor by which that shrinks (default: 0)"""
+    aio_max_batch: Int64 | UnsetType = field(default=UNSET, name="aio-max-batch")
+    """requests to gather before the host gets them (default: 0; since 6.1)"""
+
+
 class ThrottleLimits(Input, kw_only=True):
     """Limits on requests to disks. What is absent or 0 is no limit."""
 
@@ -2184,6 +2201,14 @@ class FilterDumpObjectOptions(FilterDumpProperties, kw_only=True, tag_field="qom
     id: str
     """what it is called; it appears below /objects under this name"""
     qom_type: ClassVar[ObjectType] = ObjectType.FILTER_DUMP
+
+
+class IothreadObjectOptions(IothreadProperties, kw_only=True, tag_field="qom-type", tag="iothread"):
+    """Describes a user-made object."""
+
+    id: str
+    """what it is called; it appears below /objects under this name"""
+    qom_type: ClassVar[ObjectType] = ObjectType.IOTHREAD
 
 
 class MemoryBackendFileObjectOptions(MemoryBackendFileProperties, kw_only=True, tag_field="qom-type", tag="memory-backend-file"):
@@ -2370,6 +2395,23 @@ class CommandLineOptionInfo(Output, kw_only=True):
     """its name; some have here the name that they had before"""
     parameters: list[CommandLineParameterInfo]
     """those that are the same for all of its uses"""
+
+
+class IOThreadInfo(Output, kw_only=True):
+    """An I/O thread: an object of the type "iothread"."""
+
+    id: str
+    """the object's id"""
+    thread_id: Int64 = field(name="thread-id")
+    """the host's number of the thread"""
+    poll_max_ns: Int64 = field(name="poll-max-ns")
+    """nanoseconds to look for work before it sleeps (since 2.9)"""
+    poll_grow: Int64 = field(name="poll-grow")
+    """factor by which that grows (since 2.9)"""
+    poll_shrink: Int64 = field(name="poll-shrink")
+    """divisor by which that shrinks (since 2.9)"""
+    aio_max_batch: Int64 = field(name="aio-max-batch")
+    """requests to gather before the host gets them (since 6.1)"""
 
 
 class String(Input, kw_only=True):
@@ -3710,6 +3752,7 @@ CpuInfoFast: TypeAlias = (
 
 ObjectOptions: TypeAlias = (
     FilterDumpObjectOptions
+    | IothreadObjectOptions
     | MemoryBackendFileObjectOptions
     | MemoryBackendMemfdObjectOptions
     | MemoryBackendRamObjectOptions

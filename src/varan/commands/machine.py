@@ -120,7 +120,7 @@ async def query_cpus_fast(machine: Machine) -> list[CpuInfoFast]:
 
 def _place(place: tuple[int, int, int]) -> CpuInstanceProperties:
     socket, core, thread = place
-    return CpuInstanceProperties(socket_id=socket, die_id=0, core_id=core, thread_id=thread)
+    return CpuInstanceProperties(socket_id=socket, core_id=core, thread_id=thread)
 
 
 @handler("cpu")

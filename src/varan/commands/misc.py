@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from varan.api.values import CommandLineOptionInfo
+from varan.api.values import CommandLineOptionInfo, IOThreadInfo
 from varan.commands.machine import find_vcpu
 from varan.commands.registry import handler
+from varan.devices.backends.iothread import IoThread
 from varan.errors import GenericError
 from varan.machine.machine import Machine
 
@@ -31,3 +32,20 @@ async def query_command_line_options(machine: Machine, option: str | None = None
     if not found:
         raise GenericError(f"invalid option name: {option}")
     return found
+
+
+@handler("query-iothreads")
+async def query_iothreads(machine: Machine) -> list[IOThreadInfo]:
+    """In the order in which they were made."""
+    threads = [found for found in machine.tree.objects.children.values() if isinstance(found, IoThread)]
+    return [
+        IOThreadInfo(
+            id=thread.name,
+            thread_id=thread.thread_id,
+            poll_max_ns=thread.settings["poll-max-ns"],
+            poll_grow=thread.settings["poll-grow"],
+            poll_shrink=thread.settings["poll-shrink"],
+            aio_max_batch=thread.settings["aio-max-batch"],
+        )
+        for thread in threads
+    ]

@@ -20,7 +20,7 @@ from varan.core.properties import Property
 from varan.core.qom import Object, settings_from
 from varan.core.state import Device
 from varan.devices.environment import Environment
-from varan.errors import GenericError, VaranError
+from varan.errors import DeviceNotFound, GenericError, VaranError
 
 if TYPE_CHECKING:
     from varan.devices.bus import Bus
@@ -125,6 +125,8 @@ class PluggableDevice(Object):
         try:
             return getattr(environment.ends, f"find_{kind or setting}")(id)
         except VaranError:
+            if kind == "object":
+                raise DeviceNotFound(id) from None
             raise GenericError(f"Property '{self.type_name}.{setting}' can't find value '{id}'") from None
 
     def end_in_use(self, setting: str, id: str) -> GenericError:

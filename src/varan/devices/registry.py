@@ -63,6 +63,7 @@ ALIASES: dict[str, str] = {
 
 OBJECTS: dict[str, str] = {
     "filter-dump": "backends.filter_dump",
+    "iothread": "backends.iothread",
     "memory-backend-file": "backends.memory",
     "memory-backend-memfd": "backends.memory",
     "memory-backend-ram": "backends.memory",

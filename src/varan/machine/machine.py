@@ -300,6 +300,7 @@ class Machine:
 
     async def drain(self) -> None:
         """Wait for the disks' requests that are under way. The guest does not run."""
+        await self.objects.drain()
         await self.drives.drain()
 
     def start_clock(self) -> None:

@@ -57,6 +57,12 @@ class UserObjects:
         found.remove_from_parent()
         await found.dispose()
 
+    async def drain(self) -> None:
+        """Wait until what the guest has begun with them is done. No guest code runs."""
+        for found in list(self._container.children.values()):
+            if isinstance(found, UserObject):
+                await found.drain()
+
     async def close(self) -> None:
         """Dispose of all of them, those made last first."""
         for found in reversed(list(self._container.children.values())):

@@ -34,5 +34,8 @@ class UserObject(Object):
     async def complete(self, environment: Environment) -> None:
         """Become usable; `name` is the id. Raises VaranError, and nothing is left."""
 
+    async def drain(self) -> None:
+        """Wait until what the guest has begun with it is done. No guest code runs."""
+
     async def dispose(self) -> None:
         """Give back what `complete` took."""

@@ -1,9 +1,9 @@
 """The virtio block device (VIRTIO 1.2, 5.2).
 
-The doorbell takes what the driver has made available, on the vCPU's thread. A transfer between guest memory and the
-host's page cache is done there and then, which spares the guest the way through the loop and back; everything else
-goes to the loop, which runs requests side by side, straight from and into guest memory, and gives back together what
-is done together.
+The doorbell takes what the driver has made available, on the vCPU's thread or, where the disk has one, on its I/O
+thread. A transfer between guest memory and the host's page cache is done there and then, which spares the guest the way
+through the loop and back; everything else goes to the loop, which runs requests side by side, straight from and into
+guest memory, and gives back together what is done together.
 
 A request that fails and that the back end's policy does not let go is kept, and so is everything that comes behind it,
 until the guest goes on: then all of it is begun anew, in the order in which it came.
@@ -64,9 +64,11 @@ class VirtioBlk(VirtioDevice[BlkState]):
         most_discarded: int = b.MOST_SECTORS,
         most_zeroed: int = b.MOST_SECTORS,
         merging: bool = True,
+        elsewhere: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
-        """`post` runs something on the loop of the back end's graph. `features` are those of the queues, and the
-        block device's that an option can take away (F_DISCARD, F_WRITE_ZEROES, F_CONFIG_WCE).
+        """`post` runs something on the loop of the back end's graph, `elsewhere` on the thread that is to take requests
+        from the queues, where that is not to be the thread of whoever rings. `features` are those of the queues, and
+        the block device's that an option can take away (F_DISCARD, F_WRITE_ZEROES, F_CONFIG_WCE).
         `most_discarded` and `most_zeroed` are in sectors. `merging`: neighbours are done as one request."""
         self._backend = backend
         self._lock = lock
@@ -77,6 +79,9 @@ class VirtioBlk(VirtioDevice[BlkState]):
         self._granularity = max(discard_granularity, shape.logical_block)
         self._most_discarded, self._most_zeroed = most_discarded, most_zeroed
         self._merging = merging
+        self._elsewhere = elsewhere
+        self._called: set[VirtQueue] = set()
+        """Queues that the other thread will look into."""
         self.inline = True
         """Whether transfers that need not wait are done on the vCPU's thread."""
         self._todo: list[BlkRequest] = []
@@ -151,9 +156,22 @@ class VirtioBlk(VirtioDevice[BlkState]):
         with self._lock:
             self.announce_config()
 
-    # On the vCPU's thread
+    # On the vCPU's thread, or on an I/O thread
 
     def handle_queue(self, queue: VirtQueue) -> None:
+        if self._elsewhere is None:
+            self._take(queue)
+        elif queue not in self._called:
+            self._called.add(queue)
+            self._elsewhere(lambda: self._take_called(queue))
+
+    def _take_called(self, queue: VirtQueue) -> None:
+        with self._lock:
+            self._called.discard(queue)
+            if queue.state.enabled and not self.state.broken:
+                self._take(queue)
+
+    def _take(self, queue: VirtQueue) -> None:
         todo = self._todo
         # A driver on another vCPU could go on for ever while this one answers.
         patience = queue.state.size

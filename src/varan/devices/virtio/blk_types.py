@@ -7,6 +7,7 @@ from varan.block.backend import BlockBackend
 from varan.block.base import BlockError
 from varan.core.properties import Property
 from varan.devices.accounting import ACCOUNTING
+from varan.devices.backends.iothread import IoThread
 from varan.devices.bootindex import BOOTINDEX
 from varan.devices.environment import Environment
 from varan.devices.virtio import blk_layout as b
@@ -57,16 +58,28 @@ class VirtioBlkDevice(VirtioBackend):
         Property("report-discard-granularity", "bool", "tell the guest of discard_granularity", default=True),
         Property("request-merging", "bool", "do requests to neighbouring sectors as one", default=True),
         Property("seg-max-adjust", "bool", "as many buffers a request as the queue takes, not 126", default=True),
+        Property(
+            "iothread",
+            "link<iothread>",
+            "ID of an iothread that takes requests from the queues",
+            default="",
+            setting=True,
+            read=lambda disk: f"/objects/{disk.settings['iothread']}" if disk.settings["iothread"] else "",
+        ),
         Property("scsi", "bool", "not available: SCSI commands went with VIRTIO 1.0", default=False),
     )
     core: VirtioBlk
     _backend: BlockBackend | None = None
+    _thread: IoThread | None = None
 
     async def acquire(self, environment: Environment) -> None:
         await super().acquire(environment)
         backend: BlockBackend | None = self.find_end(environment, "drive")
         if backend is None:
             raise GenericError("drive property not set")
+        thread = self.find_end(environment, "iothread", "object")
+        if thread is not None and not isinstance(thread, IoThread):
+            raise GenericError(f"Invalid parameter type for 'iothread', expected: {IoThread.type_name}")
         self._check_settings()
         if not backend.present:
             raise GenericError(
@@ -79,7 +92,9 @@ class VirtioBlkDevice(VirtioBackend):
             backend.attach(user, write=not backend.read_only, share_write=share, device=self)
         except BlockError as error:
             raise GenericError(str(error)) from None
-        self._backend = backend
+        self._backend, self._thread = backend, thread
+        if thread is not None:
+            thread.users += 1
 
     @property
     def firmware_name(self) -> str:
@@ -140,6 +155,7 @@ class VirtioBlkDevice(VirtioBackend):
             most_discarded=given["max-discard-sectors"],
             most_zeroed=given["max-write-zeroes-sectors"],
             merging=given["request-merging"],
+            elsewhere=self._thread.post if self._thread is not None else None,
         )
 
     def _shape(self, backend: BlockBackend) -> b.DiskShape:
@@ -160,6 +176,9 @@ class VirtioBlkDevice(VirtioBackend):
 
     async def release(self) -> None:
         backend, self._backend = self._backend, None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.users -= 1
         try:
             if backend is not None:
                 await backend.detach()

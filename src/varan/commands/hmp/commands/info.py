@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from varan.commands import char, control, run_state
+import msgspec
+
+from varan.commands import char, control, misc, run_state
 from varan.commands import machine as handlers
 from varan.commands.hmp import registers
 from varan.commands.hmp.errors import HmpError
@@ -101,6 +103,31 @@ async def memdev(session: HmpSession) -> str:
         nodes = " ".join(map(str, backend.host_nodes))
         lines += [f"  policy: {backend.policy.value}", f"  host nodes: {nodes}"]
     return "".join(f"{line}\n" for line in [*lines, ""])
+
+
+@command("iothreads", help="the threads that serve disks", group=INFO)
+async def iothreads(session: HmpSession) -> str:
+    """A line for each value."""
+    lines = []
+    for thread in await misc.query_iothreads(session.machine):
+        lines += [f"{thread.id}:", f"  thread_id={thread.thread_id}", f"  poll-max-ns={thread.poll_max_ns}"]
+        lines += [f"  poll-grow={thread.poll_grow}", f"  poll-shrink={thread.poll_shrink}"]
+        lines.append(f"  aio-max-batch={thread.aio_max_batch}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+@command("hotpluggable-cpus", help="the places where CPUs are", group=INFO)
+async def hotpluggable_cpus(session: HmpSession) -> str:
+    """A line for each value."""
+    lines = ["Hotpluggable CPUs:"]
+    for place in await handlers.query_hotpluggable_cpus(session.machine):
+        lines += [f'  type: "{place.type}"', f'  vcpus_count: "{place.vcpus_count}"']
+        if place.qom_path is not msgspec.UNSET:
+            lines.append(f'  qom_path: "{place.qom_path}"')
+        lines.append("  CPUInstance Properties:")
+        where = msgspec.to_builtins(place.props)
+        lines += [f'    {name}: "{where[name]}"' for name in where]
+    return "".join(f"{line}\n" for line in lines)
 
 
 @command("mtree", "-f:flat", help="what is at which memory addresses and ports; with -f as flat views", group=INFO)
