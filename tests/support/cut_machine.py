@@ -63,8 +63,8 @@ def copy_disks(source: Path, directory: Path) -> None:
 class CutMachine:
     """The process, and a QMP client that remembers events. `with` ends it."""
 
-    def __init__(self, directory: Path, drives: Sequence[str], line: str) -> None:
-        """`drives`: options of each -drive but its id. `line`: the guest's command line."""
+    def __init__(self, directory: Path, drives: Sequence[str], line: str, more: Sequence[str] = ()) -> None:
+        """`drives`: options of each -drive but its id. `line`: the guest's command line. `more`: further options."""
         self.directory = directory
         self._report = directory / "report"
         words = [VARAN, "-accel", "unicorn", "-m", "16", "-nodefaults", "-display", "none"]
@@ -73,6 +73,7 @@ class CutMachine:
         for number, drive in enumerate(drives):
             words += ["-drive", f"if=none,id=disk{number},{drive}"]
             words += ["-device", f"virtio-blk-pci,drive=disk{number},queue-size=64"]
+        words += more
         self._errors = open(directory / "errors", "w+")  # noqa: SIM115 (the process writes to it)
         self.process = subprocess.Popen(words, cwd=directory, stdout=subprocess.DEVNULL, stderr=self._errors)
         self.events: list[dict[str, Any]] = []
@@ -152,6 +153,13 @@ class CutMachine:
                     raise RefusedError(command, arguments, message["error"])
                 return message["return"]
         raise AssertionError(f"no answer to {command}")
+
+    def quit(self) -> None:
+        """End it in order; fails where it complains of more than faults that were asked for."""
+        self.execute("quit")
+        status, complaints = self.process.wait(PATIENCE), self.complaints().splitlines()
+        assert all("blkdebug" in line for line in complaints), complaints
+        assert status == 0 or complaints, status
 
     def listen(self, seconds: float) -> None:
         """Take what comes in that time."""

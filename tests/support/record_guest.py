@@ -117,6 +117,8 @@ def _put(found: Numbers, disk: int, record: int) -> None:
 
 def fault_after_cut(disk: int, content: bytes, flushed: int) -> str | None:
     """What is missing where all records up to `flushed` must be there, and later ones may be."""
+    if len(content) < SIZE:
+        return f"disk {disk}: {len(content)} bytes"
     found = read(disk, content[:SIZE])
     allowed = state(disk, flushed)
     wrong = found != np.maximum(allowed, 0)

@@ -15,7 +15,7 @@ from varan.block import request, rewire
 from varan.block.base import BlockError, Data, ErrorKind, Node, Permission, Write
 from varan.block.dirty import DirtyBitmap
 from varan.block.jobs.base import BUFFER, CHUNK, BlockJob
-from varan.block.jobs.chain import chain, check_hidden
+from varan.block.jobs.chain import chain, check_hidden, contains
 from varan.block.jobs.commit import RETRY_SECONDS, CommitTarget
 from varan.block.jobs.transfer import TransferError, own_zeros, transfer
 from varan.block.jobs.watch import WatchNode
@@ -210,6 +210,9 @@ class MirrorJob(BlockJob):
             except TransferError as failure:
                 raise failure.error from failure
             await target.flush()
+            if self.completing and contains(chain(target)[1:], source):
+                # The target may show what only the source has, and later flushes do not reach images below.
+                await source.flush()
             self.total = self.done
             if self.completing:
                 self._pivot()

@@ -86,6 +86,21 @@ async def test_nothing_but_new_writes_is_mirrored(tmp_path: Path) -> None:
     assert found == bytes(1 << 20) + b"new!" * 16384 + bytes(SIZE - (1 << 20) - 65536)
 
 
+async def test_what_a_mirror_leaves_to_the_disk_below_it_is_safe_when_the_device_changes_over(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, CHAIN) as bench:
+        old = b"old!" * (SIZE // 4)
+        await bench.backend.write(0, [memoryview(old)])
+        path, sync = bench.path("target.qcow2"), MirrorSyncMode.NONE
+        async with bench.starter.target("disk0", path, "qcow2", sync, existing=False) as target:
+            await bench.starter.mirror("disk0", target, sync, OPTIONS)
+        await bench.until("BLOCK_JOB_READY")
+        bench.manager.complete(bench.manager.find("disk0"))
+        await bench.gone()
+        await bench.backend.flush()
+        # What a power cut at this moment would leave.
+        assert await content_of(path, force_share=True) == old
+
+
 async def test_a_mirror_that_waits_for_finalization_goes_on_keeping_up(tmp_path: Path) -> None:
     async with a_bench(tmp_path, CHAIN) as bench:
         target = await a_target(bench)
