@@ -8,9 +8,9 @@ from varan.api.values import JobType
 from varan.block import request, rewire
 from varan.block.base import BlockError, Data, Node, Permission, Write
 from varan.block.graph import Graph
-from varan.block.jobs.base import CHUNK, BlockJob
+from varan.block.jobs.base import BlockJob
 from varan.block.jobs.chain import chain, check_hidden, link, name_from, overlay_of
-from varan.block.jobs.transfer import TransferError
+from varan.block.jobs.transfer import TransferError, transfer
 from varan.block.operations.backing_file import make_empty
 
 _SKIP = 1 << 30
@@ -59,25 +59,15 @@ class CommitJob(BlockJob):
             start += step
 
     async def _step(self, at: int, end: int) -> int:
-        buffer = self.buffer
         try:
             extent = await request.chain_status(self._top, at, min(end - at, _SKIP), self._base)
-            if not extent.flags & Data.ALLOCATED:
-                return extent.length
-            zero = bool(extent.flags & Data.ZERO)
-            length = extent.length if zero else min(extent.length, self.step_size, CHUNK)
-            if not zero:
-                await request.read(self._top, at, [buffer[:length]])
         except BlockError as error:
             raise TransferError(error, writing=False) from error
-        try:
-            if zero:
-                await request.zero(self._base, at, length, Write.MAY_UNMAP)
-            else:
-                await request.write(self._base, at, [buffer[:length]])
-                self.used(length)
-        except BlockError as error:
-            raise TransferError(error, writing=True) from error
+        length = extent.length
+        if extent.flags & Data.ALLOCATED:
+            if not extent.flags & Data.ZERO:
+                length = min(length, self.step_size)
+            self.used(await transfer(self._top, self._base, at, length, self.buffer, Write.MAY_UNMAP))
         return length
 
     async def copy_all(self) -> None:

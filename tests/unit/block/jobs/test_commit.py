@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
-from tests.support.job_bench import OPTIONS, a_bench, content_of
+from tests.support.job_bench import OPTIONS, a_bench, a_bench_again, content_of, make_chain
 from tests.unit.block.jobs.test_stream import CHAIN, backing_name
 
+from varan.block import create
+from varan.block.image import open_image
+from varan.block.jobs.base import BUFFER, CHUNK
 from varan.block.jobs.starting import JobOptions
 from varan.errors import GenericError, VaranError
 
@@ -96,3 +100,25 @@ async def test_what_cannot_be_committed_is_refused(tmp_path: Path) -> None:
         with pytest.raises(GenericError, match="explicit job ID"):
             await bench.starter.commit(bench.root.node_name, JobOptions())
         assert bench.manager.jobs == {}
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["job", "at once"])
+async def test_more_data_than_a_job_has_memory_for_are_moved_whole(tmp_path: Path, at_once: bool) -> None:
+    size = 2 * CHUNK + BUFFER + 4096
+    names = ["base.qcow2", "mid.qcow2", "top.qcow2"][: 2 if at_once else 3]
+    await make_chain(tmp_path, names[:2], size=size)
+    data = random.Random(size).randbytes(size)
+    async with open_image(str(tmp_path / "mid.qcow2"), format="qcow2") as image:
+        await image.write(0, data)
+    if not at_once:
+        below = {"backing_file": "mid.qcow2", "backing_fmt": "qcow2"}
+        await create(str(tmp_path / "top.qcow2"), size, format="qcow2", **below)
+    source = {"driver": "qcow2", "file.filename": str(tmp_path / names[-1])}
+    async with a_bench_again(tmp_path, data, source=source) as bench:
+        if at_once:
+            await bench.starter.commit_at_once("disk0")
+        else:
+            await bench.starter.commit("disk0", OPTIONS, top="mid.qcow2")
+            await bench.gone()
+        await bench.writer.check_all()
+    assert await content_of(bench.path("base.qcow2"), format="qcow2") == data
