@@ -76,6 +76,9 @@ class FileNode(Node):
         self._flushes = 0
         self._lost = False
         self._nowait_read = self._nowait_write = True
+        self._data = (0, 0)
+        """Where data were found last, to ask the host less often: a file system may have to look at every page up to
+        the next hole. What has become a hole since and is still taken for data is read as zeros."""
         self._direct = Direct(fd, self._run, lambda: self._length) if options.cache_direct else None
         # Where requests come from a loop, the call would hold up everybody else.
         self._reservation = Reservation(fd) if options.inline and self._regular else None
@@ -179,6 +182,7 @@ class FileNode(Node):
         async with self._hold(offset, length):
             await self._wait(self._zero, offset, length, unmap, at=offset)
             self._length = max(self._length, offset + length)
+            self._data = (0, 0)
         if flags & Write.FUA:
             await self.flush()
 
@@ -209,6 +213,7 @@ class FileNode(Node):
                     await self._wait(posix.fallocate, self._fd, mode, offset, length, at=offset)
                 else:
                     await self._wait(posix.discard_blocks, self._fd, offset, length, at=offset)
+                self._data = (0, 0)
         except BlockError as error:
             self.discards.failed += 1
             if error.kind not in (ErrorKind.UNSUPPORTED, ErrorKind.INVALID):
@@ -244,12 +249,17 @@ class FileNode(Node):
             return Extent(length, Data.ZERO | Data.ALLOCATED)
         if not self._regular:
             return Extent(length, Data.DATA | Data.ALLOCATED | Data.RAW_OFFSET, offset, self)
-        try:
-            data, change = posix.next_extent(self._fd, offset, end)
-        except OSError as error:
-            raise posix.block_error(error, self._path, offset) from None
+        start, change = self._data
+        data = start <= offset < change
+        if not data:
+            try:
+                data, change = posix.next_extent(self._fd, offset, self._length)
+            except OSError as error:
+                raise posix.block_error(error, self._path, offset) from None
+            if data:
+                self._data = (offset, change)
         kind = Data.DATA if data else Data.ZERO
-        return Extent(change - offset, kind | Data.ALLOCATED | Data.RAW_OFFSET, offset, self)
+        return Extent(min(change, end) - offset, kind | Data.ALLOCATED | Data.RAW_OFFSET, offset, self)
 
     async def truncate(self, length: int, preallocation: str = "off", *, exact: bool = True) -> None:
         if not self._regular:
@@ -263,6 +273,7 @@ class FileNode(Node):
         self._unflushed = True
         await self._wait(posix.preallocate, self._fd, self._length, length, preallocation)
         self._length = length
+        self._data = (0, 0)
 
     async def copy_range(self, source: Node, source_offset: int, offset: int, length: int) -> int:
         """Copy within the kernel from another file node. Returns the bytes copied, 0 when it cannot. BlockError."""

@@ -324,6 +324,42 @@ async def test_growing_preallocates_as_asked(tmp_path: Path, how: str):
             assert caught.value.kind is ErrorKind.INVALID
 
 
+async def test_the_host_is_asked_once_where_an_extent_of_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    real = posix.next_extent
+
+    def counting(fd: int, offset: int, end: int) -> tuple[bool, int]:
+        asked.append(offset)
+        return real(fd, offset, end)
+
+    monkeypatch.setattr(posix, "next_extent", counting)
+    size = 1 << 20
+    async with a_graph() as graph:
+        node = await opened(graph, raw_image(tmp_path, b"\xff" * size), discard=True)
+        for at in range(0, size, 65536):
+            extent = await node.block_status(at, 65536)
+            assert (extent.length, extent.offset) == (65536, at) and extent.flags & Data.DATA
+        assert asked == [0]
+
+
+@pytest.mark.parametrize("how", ["discard", "zeroes", "truncate"])
+async def test_what_has_become_a_hole_is_no_data_any_more(tmp_path: Path, how: str):
+    size = 1 << 20
+    async with a_graph() as graph:
+        node = await opened(graph, raw_image(tmp_path, b"\xff" * size), discard=True)
+        assert (await node.block_status(0, size)).flags & Data.DATA
+        if how == "discard":
+            await node.discard(size // 2, size // 2)
+        elif how == "zeroes":
+            await node.write_zeroes(size // 2, size // 2, Write.MAY_UNMAP)
+        else:
+            await node.truncate(size // 2)
+            await node.truncate(size)
+        extent = await node.block_status(0, size)
+        assert extent.flags & Data.DATA and extent.length == size // 2
+        assert (await node.block_status(size // 2, size // 2)).flags & Data.ZERO
+
+
 async def test_copying_happens_in_the_kernel(tmp_path: Path):
     async with a_graph() as graph:
         source = await opened(graph, raw_image(tmp_path, b"0123456789" * 1000, name="from"))
